@@ -1,0 +1,166 @@
+"""What a command is: one verb of a group, declared once, the same on every face.
+
+A command module (`specweave/operations/<group>/<name>.py`) holds a request model, a result model, a function
+`run(request, context)` and the constant `COMMAND`. At its top it imports only this module, `errors` and pydantic:
+listing the commands must stay cheap. What does the work is imported inside `run`, at its top.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from specweave.host import Host
+from specweave.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Positional:
+    """Marks a request field that is given by position in the shell and in slash commands (`ml load-test 0043`)."""
+
+
+class Request(BaseModel):
+    """Arguments of a command. Field names are the MCP parameter names and, with hyphens, the shell options."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Result(BaseModel):
+    """What a command gives back: structured for programs, `text()` for people.
+
+    Attributes:
+        passed: false for a negative result that is no error (a load test beyond its SLO): exit status 1.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    passed: bool = True
+
+    def text(self) -> str:
+        """The result in a few lines of markdown, ending with the next step."""
+        raise NotImplementedError(type(self).__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A moment of a running command.
+
+    Attributes:
+        message: one short line, present tense.
+        fraction: done part in [0, 1], or None where it is not known.
+    """
+
+    message: str
+    fraction: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a command runs with.
+
+    Attributes:
+        project: where.
+        host: the machine.
+        report: receives progress; cheap to call often.
+        approved: a person said yes to the question of `Command.approval`.
+        actor: who asked, for evidence: `cli`, `mcp` or `python`.
+    """
+
+    project: Project
+    host: Host
+    report: Callable[[Progress], None] = field(default=lambda _progress: None)
+    approved: bool = False
+    actor: str = "python"
+
+    def with_report(self, report: Callable[[Progress], None]) -> "Context":
+        """The same context with another receiver of progress."""
+        return replace(self, report=report)
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """What a client may assume of a command (MCP tool annotations).
+
+    Attributes:
+        read_only: changes nothing.
+        destructive: may replace or stop something that runs or that a person made.
+        idempotent: a second call with the same arguments changes nothing more.
+        open_world: reaches beyond the project and this machine.
+    """
+
+    read_only: bool = False
+    destructive: bool = False
+    idempotent: bool = False
+    open_world: bool = False
+
+
+RequestT = TypeVar("RequestT", bound=Request)
+ResultT = TypeVar("ResultT", bound=Result)
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Generic[RequestT, ResultT]):
+    """One verb of a group.
+
+    Attributes:
+        group: `sw` or `ml`.
+        name: the verb, with hyphens.
+        request: the type of its arguments.
+        result: the type of its answer.
+        run: does it; raises SpecweaveError on failure, leaving nothing half-written.
+        annotations: what a client may assume.
+        examples: what may be typed after `/<group>:<name> `, the first being the best.
+        approval: the yes-or-no question that a person must have answered with yes, or None where this request
+            needs none. It only reads. Where approval is needed and `context.approved` is false, `run` raises
+            `approval-required`.
+    """
+
+    group: str
+    name: str
+    request: type[RequestT]
+    result: type[ResultT]
+    run: Callable[[RequestT, Context], ResultT]
+    annotations: Annotations
+    examples: tuple[str, ...]
+    approval: Callable[[RequestT, Context], str | None] | None = None
+
+
+AnyCommand = Command[Any, Any]
+
+
+def _number_as_text(value: object) -> object:
+    # Some clients send the increment 0043 as the JSON integer 43.
+    return f"{value:04d}" if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+IncrementName = Annotated[
+    str | None,
+    BeforeValidator(_number_as_text),
+    Positional(),
+    Field(description="Increment: number (0043), folder name, or unique prefix. Omit it where only one is open."),
+]
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_duration(value: object) -> object:
+    """Seconds from `60s`, `500ms`, `2m`, `1h` or a bare number; anything else unchanged, for pydantic to refuse."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip().lower()
+    for unit in ("ms", "s", "m", "h"):
+        if text.endswith(unit):
+            number = text.removesuffix(unit)
+            try:
+                return float(number) * _UNITS[unit]
+            except ValueError:
+                return value
+    return value
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration, json_schema_input_type=str | float),
+    Field(gt=0, le=86_400, description="Seconds, or with a unit: 500ms, 60s, 2m, 1h."),
+]

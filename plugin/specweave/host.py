@@ -1,0 +1,216 @@
+"""The only module that touches processes, the network and the clock.
+
+Everything above receives a `Host` as an argument; tests pass one whose answers they choose.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from specweave.errors import HostError
+
+if TYPE_CHECKING:
+    import httpx
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A process that ended.
+
+    Attributes:
+        argv: the argument list that was run.
+        returncode: exit status; negative for the signal that ended it.
+        stdout: everything written to standard output, decoded as UTF-8 with replacement.
+        stderr: the same of standard error.
+        seconds: wall-clock time.
+    """
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+class Host(Protocol):
+    """What specweave asks of the machine."""
+
+    def now(self) -> datetime:
+        """The present time, UTC, aware."""
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that never goes back."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; only for polling a condition, with a deadline."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Completed:
+        """Run a program to its end; `env` is added to the inherited one; `on_line` sees each line of stderr."""
+
+    def start_daemon(self, argv: Sequence[str], *, cwd: Path, log: Path, env: Mapping[str, str] | None = None) -> int:
+        """Start a process in a session of its own that outlives this one; its process id."""
+
+    def http(self, *, timeout_s: float = 5.0) -> "httpx.Client":
+        """A client for single calls; redirects are not followed, proxies of the environment are not used."""
+
+    def port_is_free(self, port: int, address: str = "127.0.0.1") -> bool:
+        """Whether a listener could be opened there now."""
+
+    def free_port(self) -> int:
+        """A loopback TCP port that nothing listened on a moment ago."""
+
+
+class RealHost:
+    """The machine this process runs on."""
+
+    def now(self) -> datetime:
+        """The present time, UTC, aware."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that never goes back."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; only for polling a condition, with a deadline."""
+        time.sleep(seconds)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Completed:
+        """Run a program to its end.
+
+        The child gets a process group of its own, which is ended with it on timeout or interruption.
+
+        Raises:
+            HostError: `program-missing` when it cannot be started, `timeout` when it takes longer than `timeout_s`.
+        """
+        started = time.monotonic()
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                cwd=cwd,
+                env={**os.environ, **env} if env else None,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise HostError(
+                "program-missing",
+                f"cannot start {argv[0]}: {error.strerror}",
+                next_step=f"install {Path(argv[0]).name} or correct its path",
+            ) from error
+        stderr: list[str] = []
+        reader = threading.Thread(target=_drain, args=(process, stderr, on_line), daemon=True)
+        timer = threading.Timer(timeout_s, _end_group, args=(process,)) if timeout_s else None
+        reader.start()
+        if timer:
+            timer.start()
+        try:
+            assert process.stdout is not None  # noqa: S101 - narrows the type: stdout=PIPE was given
+            stdout = process.stdout.read()
+            returncode = process.wait()
+            reader.join()
+        except BaseException:
+            _end_group(process)
+            process.wait()
+            raise
+        finally:
+            if timer:
+                timer.cancel()
+            for stream in (process.stdout, process.stderr):
+                if stream and not reader.is_alive():
+                    stream.close()
+        seconds = time.monotonic() - started
+        if timeout_s and seconds >= timeout_s and returncode < 0:
+            raise HostError("timeout", f"{argv[0]} took longer than {timeout_s:g} s and was stopped")
+        return Completed(tuple(argv), returncode, stdout, "".join(stderr), seconds)
+
+    def start_daemon(self, argv: Sequence[str], *, cwd: Path, log: Path, env: Mapping[str, str] | None = None) -> int:
+        """Start a process in a session of its own that outlives this one; its process id."""
+        with log.open("ab") as output:
+            try:
+                process = subprocess.Popen(
+                    list(argv),
+                    cwd=cwd,
+                    env={**os.environ, **env} if env else None,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise HostError("program-missing", f"cannot start {argv[0]}: {error.strerror}") from error
+        # The child is not ours to wait for: forget it, so that its life does not end in a ResourceWarning here.
+        process.returncode = 0
+        return process.pid
+
+    def http(self, *, timeout_s: float = 5.0) -> "httpx.Client":
+        """A client for single calls; redirects are not followed, proxies of the environment are not used."""
+        import httpx  # noqa: PLC0415 - 0.2 s of start-up that most commands do not need
+
+        return httpx.Client(timeout=timeout_s, trust_env=False)
+
+    def port_is_free(self, port: int, address: str = "127.0.0.1") -> bool:
+        """Whether a listener could be opened there now."""
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError:
+                return False
+        return True
+
+    def free_port(self) -> int:
+        """A loopback TCP port that nothing listened on a moment ago."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+            return port
+
+
+def tool_python() -> str:
+    """The interpreter that runs the tool."""
+    return sys.executable
+
+
+def _drain(process: subprocess.Popen[str], lines: list[str], on_line: Callable[[str], None] | None) -> None:
+    assert process.stderr is not None  # noqa: S101 - narrows the type: stderr=PIPE was given
+    for line in process.stderr:
+        lines.append(line)
+        if on_line:
+            on_line(line.rstrip("\n"))
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,140 @@
+"""A user's project: its root, the `.specweave` folder, its settings, and paths that stay inside."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from specweave.errors import InvalidInputError, NotFoundError
+
+Gate = Literal["package-validated", "load-test", "staging", "approval"]
+
+
+class Settings(BaseModel):
+    """A part of config.yaml: unknown keys are errors, so that a misspelt one is noticed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EnvironmentSettings(Settings):
+    """A named place that a deployment goes to."""
+
+    target: Literal["local"] = "local"
+    port: int = Field(8000, ge=1, le=65535)
+    gates: tuple[Gate, ...] = ("package-validated", "load-test")
+
+
+class SloSettings(Settings):
+    """What the service promises."""
+
+    latency_p95_ms: float = Field(100.0, gt=0)
+    error_rate: float = Field(0.01, ge=0, le=1)
+
+
+class ModelSettings(Settings):
+    """Where the models come from."""
+
+    python: str | None = None
+
+
+class ServiceSettings(Settings):
+    """Limits of every generated service."""
+
+    body_bytes: int = Field(1_048_576, ge=1)
+    batch_rows: int = Field(1_000, ge=1)
+
+
+class Config(Settings):
+    """The whole of `.specweave/config.yaml`; every key is optional."""
+
+    model: ModelSettings = ModelSettings()
+    service: ServiceSettings = ServiceSettings()
+    slo: SloSettings = SloSettings()
+    environments: Mapping[str, EnvironmentSettings] = {
+        "staging": EnvironmentSettings(port=8100),
+        "production": EnvironmentSettings(port=8000, gates=("package-validated", "load-test", "staging", "approval")),
+    }
+
+
+@dataclass(frozen=True)
+class Project:
+    """A directory tree that specweave works in.
+
+    Attributes:
+        root: absolute, symlinks resolved.
+    """
+
+    root: Path
+
+    @classmethod
+    def find(cls, start: Path) -> "Project":
+        """The project that `start` lies in: the nearest parent with `.specweave`, else with `.git`, else `start`."""
+        start = start.resolve()
+        parents = (start, *start.parents)
+        for mark in (".specweave", ".git"):
+            for folder in parents:
+                if (folder / mark).exists():
+                    return cls(folder)
+        return cls(start)
+
+    @property
+    def state(self) -> Path:
+        """The `.specweave` folder, which may not exist yet."""
+        return self.root / ".specweave"
+
+    @cached_property
+    def config(self) -> Config:
+        """The settings of `.specweave/config.yaml`, defaults where it is silent.
+
+        Raises:
+            InvalidInputError: `config-invalid`, with the key and what is wrong with it.
+        """
+        path = self.state / "config.yaml"
+        if not path.exists():
+            return Config()
+        from ruamel.yaml import YAML  # noqa: PLC0415 - start-up: most listings read no settings
+        from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+
+        try:
+            data = YAML(typ="safe").load(path.read_text("utf-8")) or {}
+            return Config.model_validate(data)
+        except (YAMLError, UnicodeDecodeError) as error:
+            raise InvalidInputError("config-invalid", f"{path} is not YAML: {error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise InvalidInputError(
+                "config-invalid", f"{path}: {key}: {first['msg']}", next_step="correct or remove that key"
+            ) from error
+
+    def resolve(self, path: str | Path, *, what: str = "file") -> Path:
+        """An existing path inside the project, symlinks resolved.
+
+        Relative paths count from the root.
+
+        Raises:
+            InvalidInputError: `path-outside-project`.
+            NotFoundError: `<what>-not-found`.
+        """
+        candidate = Path(path)
+        try:
+            resolved = (self.root / candidate).resolve()
+            exists = resolved.exists()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise InvalidInputError("path-invalid", f"{str(path)[:200]!r} is no usable path: {error}") from error
+        if not resolved.is_relative_to(self.root):
+            raise InvalidInputError(
+                "path-outside-project",
+                f"{path} lies outside the project {self.root}",
+                next_step="copy it into the project and name it there",
+            )
+        if not exists:
+            raise NotFoundError(f"{what}-not-found", f"there is no {what} {path} in {self.root}")
+        return resolved
+
+    def relative(self, path: Path) -> str:
+        """`path` as it is written in documents: relative to the root, with forward slashes."""
+        return path.relative_to(self.root).as_posix()

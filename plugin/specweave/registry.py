@@ -1,0 +1,63 @@
+"""Every command, once. Adding one: a module in operations, a page in commands/, a line here."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+from specweave.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from specweave.command import AnyCommand
+
+
+class Entry(NamedTuple):
+    """A command before it is loaded: enough for a listing, at no cost.
+
+    Attributes:
+        group: `sw` or `ml`.
+        name: the verb, with hyphens.
+        summary: one line, imperative, without a full stop.
+    """
+
+    group: str
+    name: str
+    summary: str
+
+    @property
+    def slash(self) -> str:
+        """As typed in chat: `/ml:load-test`."""
+        return f"/{self.group}:{self.name}"
+
+    @property
+    def tool(self) -> str:
+        """As an MCP tool: `ml_load_test`."""
+        return f"{self.group}_{self.name}".replace("-", "_")
+
+    def load(self) -> "AnyCommand":
+        """Import the command's module and return what it declares."""
+        module = import_module(f"specweave.operations.{self.group}.{self.name.replace('-', '_')}")
+        command: AnyCommand = module.COMMAND
+        return command
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry("sw", "inc", "Create an increment: a folder with spec, plan and tasks"),
+    Entry("sw", "do", "Run the ready tasks of an increment by their bound commands"),
+    Entry("sw", "status", "Show the increments and what each needs next"),
+    Entry("ml", "inspect", "Read a trained model and its data: inputs, outputs, statistics"),
+    Entry("ml", "deploy-prepare", "Make a deployment increment: model package, deployment.yaml, artifacts"),
+    Entry("ml", "create-api", "Generate the HTTP service of a model"),
+    Entry("ml", "containerize", "Generate the Dockerfile of a service, and build it where a builder is at hand"),
+    Entry("ml", "load-test", "Measure latency and errors of the service at given request rates"),
+    Entry("ml", "deploy", "Bring a version to an environment, or stop it there"),
+    Entry("ml", "rollback", "Return an environment to the version before"),
+    Entry("ml", "status", "Show what runs in each environment: version, health, address"),
+)
+
+
+def find(group: str, name: str) -> Entry:
+    """The entry of one command; `find("ml", "load-test")`."""
+    for entry in ENTRIES:
+        if (entry.group, entry.name) == (group, name):
+            return entry
+    known = ", ".join(entry.slash for entry in ENTRIES)
+    raise NotFoundError("command-not-found", f"there is no command /{group}:{name}", next_step=f"use one of {known}")
