@@ -122,6 +122,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
     increment: str
     data: str | None = None
+    data_sha256: str | None = None
     commit: str | None = None
 
 

@@ -1,0 +1,1 @@
+"""Artifact kinds: one module and one template folder each."""

@@ -1,0 +1,1 @@
+"""Files: rendering, the ledger, lossless markdown, atomic writes, locks."""

@@ -1,0 +1,1 @@
+"""The registry of model packages in a project."""

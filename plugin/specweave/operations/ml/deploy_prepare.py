@@ -1,0 +1,143 @@
+"""`ml deploy-prepare`: from a trained model to a deployment increment with its package and artifacts."""
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from specweave.command import Annotations, Command, Context, IncrementName, Request, Result
+
+if TYPE_CHECKING:
+    from specweave.operations.deployment_preparation import Change
+
+
+class DeployPrepareRequest(Request):
+    """Which model, for which increment."""
+
+    increment: IncrementName = None
+    model: str | None = Field(
+        None, description="Model file in the project (joblib, pickle, skops, ONNX). Omit it where the increment names one."
+    )
+    data: str | None = Field(None, description="Training data in the project (CSV or Parquet), for types and ranges.")
+    held_out: str | None = Field(
+        None, description="Held-out rows (CSV or Parquet) for the parity gate; without it the training data is used."
+    )
+    target: str | None = Field(None, description="Column of the data that the model predicts, where it is not evident.")
+    name: str | None = Field(None, description="Name of the model; by default from the file's name.")
+    dry_run: bool = Field(False, description="Show what would be made, write nothing.")
+    lay_new: bool = Field(False, description="Lay a .new file beside each generated file that a person edited.")
+
+
+class FileChange(Result):
+    """One file of the increment: what happens to it, and the difference where a person's edit stands in the way."""
+
+    path: str
+    action: str
+    diff: str = ""
+
+
+class DeployPrepareResult(Result):
+    """The increment, the model package in it, and what changed on disk."""
+
+    increment: str
+    created: bool
+    model: str
+    version: str | None
+    package: str | None
+    execution: str | None
+    parity_rows: int | None
+    label_mismatches: int | None
+    max_difference: float | None
+    estimator_us: float | None
+    executable_us: float | None
+    changes: list[FileChange]
+    reset_tasks: list[str]
+    report: str | None
+    dry_run: bool
+
+    def text(self) -> str:
+        """The result in a few lines of markdown, ending with the next step."""
+        changed = [change for change in self.changes if change.action != "unchanged"]
+        lines = [f"{'Would prepare' if self.dry_run else 'Prepared'} `{self.increment}` for {self.model}"]
+        if self.version:
+            lines[0] += f", version {self.version}"
+            lines += [
+                "",
+                f"- runs as {self.execution}: one row {self.estimator_us:,.0f} → {self.executable_us:,.1f} µs",
+                f"- parity on {self.parity_rows:,} rows: {self.label_mismatches} labels differ, "
+                f"largest difference {self.max_difference:.1e}",
+                f"- package: {self.package}",
+            ]
+        lines.append(f"- files: {_count(changed)}" if changed else "- files: all unchanged")
+        for conflict in (change for change in changed if change.action == "conflict"):
+            lines += ["", f"`{conflict.path}` was edited by hand and stays as it is; the new text differs:", ""]
+            lines += ["```diff", conflict.diff.rstrip("\n"), "```"]
+        if self.reset_tasks:
+            lines.append(f"- to do again for this version: {', '.join(self.reset_tasks)}")
+        if self.report:
+            lines.append(f"- report: {self.report}")
+        number = self.increment[:4]
+        lines += ["", f"Next: review the increment, then `/sw:do {number}` or `/ml:load-test {number}`."]
+        return "\n".join(lines)
+
+
+def _count(changes: list[FileChange]) -> str:
+    counts: dict[str, int] = {}
+    for change in changes:
+        counts[change.action] = counts.get(change.action, 0) + 1
+    return ", ".join(f"{number} {action}" for action, number in sorted(counts.items()))
+
+
+def run(request: DeployPrepareRequest, context: Context) -> DeployPrepareResult:
+    """Make or update the deployment increment of a model.
+
+    Raises:
+        NotFoundError: the increment, the model file or the data is not there.
+        InvalidInputError: a name or a path that cannot be used.
+        ModelError: the model cannot be read, converted or trusted; nothing is left behind.
+    """
+    from specweave.operations import deployment_preparation  # noqa: PLC0415 - a listing must stay cheap
+
+    prepared = deployment_preparation.prepare(
+        context,
+        increment_name=request.increment,
+        model=request.model,
+        data=request.data,
+        held_out=request.held_out,
+        target=request.target,
+        name=request.name,
+        dry_run=request.dry_run,
+        lay_new=request.lay_new,
+    )
+    manifest = prepared.package.manifest if prepared.package else None
+    return DeployPrepareResult(
+        increment=prepared.increment_id,
+        created=prepared.created,
+        model=prepared.model_name,
+        version=manifest.version if manifest else None,
+        package=context.project.relative(prepared.package.path) if prepared.package else None,
+        execution=manifest.executable.kind if manifest else None,
+        parity_rows=manifest.parity.rows if manifest else None,
+        label_mismatches=manifest.parity.label_mismatches if manifest else None,
+        max_difference=manifest.parity.max_difference if manifest else None,
+        estimator_us=manifest.parity.estimator_us if manifest else None,
+        executable_us=manifest.parity.executable_us if manifest else None,
+        changes=[_file_change(change) for change in prepared.changes],
+        reset_tasks=list(prepared.reset_tasks),
+        report=prepared.report,
+        dry_run=request.dry_run,
+    )
+
+
+def _file_change(change: "Change") -> FileChange:
+    return FileChange(path=change.path, action=change.action, diff=change.diff)
+
+
+COMMAND = Command(
+    group="ml",
+    name="deploy-prepare",
+    request=DeployPrepareRequest,
+    result=DeployPrepareResult,
+    run=run,
+    annotations=Annotations(idempotent=True),
+    examples=("0042", "0042 --model models/credit.joblib --data data/train.csv --name credit-model"),
+)
