@@ -1,1 +1,1 @@
-"""Files: rendering, the ledger, lossless markdown, atomic writes, locks."""
+"""Files: rendering (pure), ledger (plan, write, hashes), markdown (lossless edit), atomic writes, lock."""

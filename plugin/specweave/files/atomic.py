@@ -1,0 +1,93 @@
+"""Writes that leave the old content or the new one, whatever happens in between."""
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from specweave.errors import HostError
+
+_TEMPORARY = ".tmp"
+
+
+def write(path: Path, content: bytes, *, mode: int | None = None) -> None:
+    """Put `content` at `path`; parent folders are made.
+
+    The bytes go to a temporary file beside the target, to the disk, and under the target's name in one step.
+
+    Args:
+        path: the file; its folder is created where it is missing.
+        content: the whole of it.
+        mode: permission bits; those of the present file, else what the umask leaves of 0666.
+
+    Raises:
+        HostError: `disk-full`, `permission-denied`, `write-failed`; the old content is untouched then.
+    """
+    # A long name and the random part together must stay within the 255 bytes of a file name.
+    temporary = path.parent / f".{path.name[:40]}.{secrets.token_hex(6)}{_TEMPORARY}"
+    with _coded(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if mode is None:
+            mode = _present_mode(path)
+        try:
+            _write_through(temporary, content, mode)
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, so that a rename survives a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _present_mode(path: Path) -> int | None:
+    try:
+        return stat.S_IMODE(path.lstat().st_mode) if not path.is_symlink() else None
+    except FileNotFoundError:
+        return None
+
+
+def _write_through(path: Path, content: bytes, mode: int | None) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode)
+    with os.fdopen(descriptor, "wb") as file:
+        if mode is not None:
+            os.fchmod(descriptor, mode)
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
+@contextmanager
+def _coded(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise coded(error, path) from error
+
+
+def coded(error: OSError, path: Path) -> HostError:
+    """The error of the operating system as one of ours, naming the file that could not be written."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return HostError(
+            "disk-full",
+            f"{path} was not written: no space is left there",
+            next_step="make room and run the command again",
+        )
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return HostError(
+            "permission-denied",
+            f"{path} was not written: {error.strerror}",
+            next_step="allow writing there and run the command again",
+        )
+    return HostError("write-failed", f"{path} was not written: {error.strerror or error}")

@@ -1,0 +1,228 @@
+"""The structure of a markdown document with the place of each part, and edits that keep every other byte.
+
+The structure comes from a CommonMark parser, so what stands in code, in comments or in frontmatter is never taken for
+a heading, a field or a task. Bytes that are no UTF-8, either kind of line end and a byte order mark survive.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from specweave.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
+
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+\Z")
+_BULLET = r"(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)"
+_FIELD = re.compile(
+    rf"^[ \t]*{_BULLET}?\*\*(?P<name>[^*\r\n:]+?)[ \t]*(?:\*\*[ \t]*:|:[ \t]*\*\*)"
+    r"[ \t]*(?P<value>[^\r\n]*?)[ \t]*[\r\n]*$"
+)
+_CHECKBOX = re.compile(rf"^[ \t]*{_BULLET}\[(?P<mark>[^\]\r\n])\][ \t]+(?P<text>[^\r\n]*?)[ \t]*[\r\n]*$")
+_FRONTMATTER_END = re.compile(r"^(?:---|\.\.\.)[ \t]*[\r\n]*$")
+
+
+class Heading(NamedTuple):
+    """A heading at the top level of the document.
+
+    Attributes:
+        level: 1 to 6.
+        text: its inline markdown, on one line.
+        line: first line of the heading, from 0.
+        body: first line after the heading.
+        end: line after the section, which runs to the next heading of this level or a higher one.
+    """
+
+    level: int
+    text: str
+    line: int
+    body: int
+    end: int
+
+
+class Field(NamedTuple):
+    """`**Name**: value` on a line of its own.
+
+    Attributes:
+        name: without the asterisks.
+        value: to the end of the line, surrounding blanks removed.
+        line: from 0.
+        start, end: where the value stands in that line, in characters.
+    """
+
+    name: str
+    value: str
+    line: int
+    start: int
+    end: int
+
+
+class Checkbox(NamedTuple):
+    """`- [ ] text`, an item of a list.
+
+    Attributes:
+        mark: what stands between the brackets.
+        text: the rest of the line.
+        line: from 0.
+        column: where the mark stands in that line.
+        end: line after the item.
+    """
+
+    mark: str
+    text: str
+    line: int
+    column: int
+    end: int
+
+
+class Replace(NamedTuple):
+    """Put `text` for the characters `start` to `end` of one line; the line end is not among them."""
+
+    line: int
+    start: int
+    end: int
+    text: str
+
+
+class InsertAfter(NamedTuple):
+    """Put a new line `text` after one line, with the document's own line end."""
+
+    line: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """A markdown document.
+
+    Attributes:
+        lines: each with its line end; joined they are the whole document.
+    """
+
+    lines: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, content: bytes) -> "Document":
+        """Take a document apart into lines; nothing is refused and nothing is lost."""
+        return cls(tuple(_LINE.findall(content.decode("utf-8", "surrogateescape"))))
+
+    @property
+    def content(self) -> bytes:
+        """The bytes of the document."""
+        return "".join(self.lines).encode("utf-8", "surrogateescape")
+
+    @cached_property
+    def newline(self) -> str:
+        """The line end of the first line; a line feed where there is none."""
+        first = self.lines[0] if self.lines else ""
+        return next((end for end in ("\r\n", "\n", "\r") if first.endswith(end)), "\n")
+
+    @cached_property
+    def frontmatter(self) -> str:
+        """The YAML between the first two `---` lines, empty where there is none."""
+        return "".join(self.lines[1 : self._frontmatter_end - 1])
+
+    @cached_property
+    def headings(self) -> tuple[Heading, ...]:
+        """The headings of the top level, in order; not those in quotations or lists."""
+        found = []
+        for token, inline in self._headings():
+            first, last = _span(token)
+            found.append((int(token.tag[1]), " ".join(inline.content.split()), first, last))
+        headings = []
+        for index, (level, text, first, last) in enumerate(found):
+            end = next((line for other, _, line, _ in found[index + 1 :] if other <= level), len(self.lines))
+            headings.append(Heading(level, text, first, last, end))
+        return tuple(headings)
+
+    def fields(self, start: int = 0, end: int | None = None) -> Iterator[Field]:
+        """The fields on the lines from `start` to before `end`."""
+        for line in self._prose:
+            if start <= line < (len(self.lines) if end is None else end) and (match := _FIELD.match(self.lines[line])):
+                yield Field(match["name"].strip(), match["value"], line, match.start("value"), match.end("value"))
+
+    def checkboxes(self, start: int = 0, end: int | None = None) -> Iterator[Checkbox]:
+        """The list items with a box on the lines from `start` to before `end`."""
+        for token in self._tokens:
+            if token.type != "list_item_open" or token.map is None:
+                continue
+            line, last = token.map
+            inside = start <= line < (len(self.lines) if end is None else end)
+            if inside and line in self._prose_lines and (match := _CHECKBOX.match(self.lines[line])):
+                while last > line + 1 and not self.lines[last - 1].strip():
+                    last -= 1
+                yield Checkbox(match["mark"], match["text"], line, match.start("mark"), last)
+
+    def edited(self, edits: Iterable[Replace | InsertAfter]) -> bytes:
+        """The document with the edits made, all counted in the present lines.
+
+        Raises:
+            InvalidInputError: `text-has-line-break` for text that would become another line.
+        """
+        lines = list(self.lines)
+        for edit in sorted(edits, key=_position, reverse=True):
+            if re.search(r"[\r\n]", edit.text):
+                raise InvalidInputError("text-has-line-break", f"{edit.text[:80]!r} does not fit on one line")
+            old = lines[edit.line]
+            if isinstance(edit, Replace):
+                lines[edit.line] = old[: edit.start] + edit.text + old[edit.end :]
+            elif old.endswith(("\n", "\r")):
+                lines.insert(edit.line + 1, edit.text + self.newline)
+            else:
+                # The last line of a document without a final line end keeps it that way.
+                lines[edit.line : edit.line + 1] = [old + self.newline, edit.text]
+        return "".join(lines).encode("utf-8", "surrogateescape")
+
+    @cached_property
+    def _frontmatter_end(self) -> int:
+        if not self.lines or self.lines[0].removeprefix("\ufeff").rstrip() != "---":
+            return 0
+        ends = (number for number, line in enumerate(self.lines[1:], 2) if _FRONTMATTER_END.match(line))
+        return next(ends, 0)
+
+    @cached_property
+    def _tokens(self) -> Sequence["Token"]:
+        from markdown_it import MarkdownIt  # noqa: PLC0415 - start-up: most commands parse no document
+
+        body = self.lines[self._frontmatter_end :]
+        # The parser ends lines at \n only after replacing the other two, and splits nowhere else: the numbers agree.
+        text = "\n" * self._frontmatter_end + "".join(body).removeprefix("\ufeff")
+        # Block structure is all that is needed; leaving out the inline rules makes long documents cheap.
+        return MarkdownIt("commonmark").disable(["inline", "text_join"]).parse(text)
+
+    def _headings(self) -> Iterator[tuple["Token", "Token"]]:
+        for index, token in enumerate(self._tokens):
+            if token.type == "heading_open" and token.level == 0 and not self._is_underlined_field(token):
+                yield token, self._tokens[index + 1]
+
+    def _is_underlined_field(self, token: "Token") -> bool:
+        # CommonMark reads a field directly above a `---` as a heading; people mean a field and a rule.
+        first, last = _span(token)
+        return token.markup == "-" and any(_FIELD.match(line) for line in self.lines[first : last - 1])
+
+    @cached_property
+    def _prose(self) -> tuple[int, ...]:
+        """Lines that are text: not code, not HTML, not frontmatter, not in a quotation."""
+        prose: list[int] = []
+        quoted = 0
+        for token in self._tokens:
+            quoted += {"blockquote_open": 1, "blockquote_close": -1}.get(token.type, 0)
+            if token.type == "inline" and token.map and not quoted:
+                prose.extend(range(*token.map))
+        return tuple(prose)
+
+    @cached_property
+    def _prose_lines(self) -> frozenset[int]:
+        return frozenset(self._prose)
+
+
+def _span(token: "Token") -> tuple[int, int]:
+    first, last = token.map or (0, 0)
+    return first, last
+
+
+def _position(edit: Replace | InsertAfter) -> tuple[int, int]:
+    return (edit.line, edit.start) if isinstance(edit, Replace) else (edit.line + 1, -1)
