@@ -21,9 +21,12 @@ class Positional:
 
 
 class Request(BaseModel):
-    """Arguments of a command. Field names are the MCP parameter names and, with hyphens, the shell options."""
+    """Arguments of a command. Field names are the MCP parameter names and, with hyphens, the shell options.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Numbers are taken where text is meant: some clients send `version=2` as a JSON integer.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
 
 class Result(BaseModel):

@@ -1,0 +1,217 @@
+"""The arguments of a command as people write them, derived from its request model.
+
+One reading of a request model for every face: shell options, argument hints, the slash line in a report, and the
+sentence that says which argument is wrong.
+"""
+
+import shlex
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BeforeValidator, ValidationError
+from pydantic.fields import FieldInfo
+
+from specweave.command import AnyCommand, Positional, Request, parse_duration
+from specweave.errors import InvalidInputError
+
+Shape = Literal["flag", "one", "many", "pairs"]
+RequestT = TypeVar("RequestT", bound=Request)
+
+_SHOWN_CHARACTERS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One field of a request, as it is typed.
+
+    Attributes:
+        field: name in the request model and of the MCP parameter.
+        shape: a flag, one value, a list (`10,50` or the option repeated), or `KEY=VALUE` pairs.
+        positional: may stand without its option name.
+        required: has no default.
+        default: the value when it is left out; None where it is required.
+        placeholder: what stands for a value in help: `N`, `DURATION`, `TEXT`, `a|b`.
+        choices: the values allowed, empty where they are not listed.
+        description: one sentence.
+    """
+
+    field: str
+    shape: Shape
+    positional: bool
+    required: bool
+    default: object
+    placeholder: str
+    choices: tuple[str, ...]
+    description: str
+
+    @property
+    def option(self) -> str:
+        """As typed in the shell: `--held-out`."""
+        return "--" + self.field.replace("_", "-")
+
+    @property
+    def hint(self) -> str:
+        """As it stands in an argument hint: `[increment]`, `[--rps N,…]`, `<title>`."""
+        if self.positional:
+            words = self.field.replace("_", "-") + ("…" if self.shape == "many" else "")
+            return f"<{words}>" if self.required else f"[{words}]"
+        if self.shape == "flag":
+            words = self.option if not self.default else "--no-" + self.option[2:]
+        else:
+            words = f"{self.option} {self.placeholder}" + (",…" if self.shape == "many" else "")
+        return words if self.required else f"[{words}]"
+
+
+def parameters(request: type[Request]) -> tuple[Parameter, ...]:
+    """The parameters of a request model, positional ones first, else in the order they are declared."""
+    found = [_parameter(name, info) for name, info in request.model_fields.items()]
+    return tuple(sorted(found, key=lambda parameter: not parameter.positional))
+
+
+def hint(request: type[Request]) -> str:
+    """The argument hint of a slash command: `[increment] [--rps N,…] [--duration DURATION]`."""
+    return " ".join(parameter.hint for parameter in parameters(request))
+
+
+def validate(request: type[RequestT], values: Mapping[str, object]) -> RequestT:
+    """A request from the values of its fields.
+
+    Raises:
+        InvalidInputError: `argument-missing`, `argument-unknown` or `argument-invalid`, naming the first bad field.
+    """
+    try:
+        return request.model_validate(dict(values))
+    except ValidationError as error:
+        raise _explained(request, error) from error
+
+
+def slash_line(command: AnyCommand, request: Request) -> str:
+    """What a person would type in chat for this request; arguments that were left out or are the default stay out."""
+    words = [f"/{command.group}:{command.name}"]
+    for parameter in parameters(type(request)):
+        value = getattr(request, parameter.field)
+        if value is None or (value == parameter.default and not parameter.positional):
+            continue
+        words += _words(parameter, value)
+    return " ".join(words)
+
+
+def _words(parameter: Parameter, value: object) -> list[str]:
+    if parameter.shape == "flag":
+        return [parameter.option if value else "--no-" + parameter.option[2:]]
+    if isinstance(value, Mapping):
+        return [word for key, item in value.items() for word in (parameter.option, shlex.quote(f"{key}={item}"))]
+    if parameter.shape == "many" and isinstance(value, (list, tuple, set, frozenset)):
+        text = ",".join(_text(parameter, item) for item in value)
+    else:
+        text = _text(parameter, value)
+    return [shlex.quote(text)] if parameter.positional else [parameter.option, shlex.quote(text)]
+
+
+def _text(parameter: Parameter, value: object) -> str:
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, float):
+        return f"{value:.12g}" + ("s" if parameter.placeholder == "DURATION" else "")
+    return str(value)
+
+
+def _parameter(name: str, info: FieldInfo) -> Parameter:
+    annotation, metadata = _unwrapped(info.annotation)
+    metadata = [*info.metadata, *metadata]
+    shape, inner = _shape(annotation)
+    choices = _choices(inner)
+    required = info.is_required()
+    return Parameter(
+        field=name,
+        shape=shape,
+        positional=any(isinstance(item, Positional) for item in metadata),
+        required=required,
+        default=None if required else info.get_default(call_default_factory=True, validated_data={}),
+        placeholder=_placeholder(inner, metadata, shape, choices),
+        choices=choices,
+        description=(info.description or "").strip(),
+    )
+
+
+def _unwrapped(annotation: object) -> tuple[Any, list[object]]:
+    """The type below `Annotated` and `| None`, and what was said about it on the way."""
+    metadata: list[object] = []
+    while True:
+        if typing.get_origin(annotation) is Annotated:
+            annotation, *said = typing.get_args(annotation)
+            metadata += said
+            continue
+        if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+            arms = [arm for arm in typing.get_args(annotation) if arm is not type(None)]
+            if len(arms) == 1:
+                annotation = arms[0]
+                continue
+        return annotation, metadata
+
+
+def _shape(annotation: Any) -> tuple[Shape, Any]:
+    if annotation is bool:
+        return "flag", annotation
+    origin = typing.get_origin(annotation) or annotation
+    arguments = [argument for argument in typing.get_args(annotation) if argument is not Ellipsis]
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return "pairs", str
+    if isinstance(origin, type) and issubclass(origin, Sequence | set | frozenset) and origin not in (str, bytes):
+        return "many", _unwrapped(arguments[0])[0] if arguments else str
+    return "one", annotation
+
+
+def _choices(annotation: Any) -> tuple[str, ...]:
+    if typing.get_origin(annotation) is Literal:
+        return tuple(str(choice) for choice in typing.get_args(annotation))
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return tuple(str(member.value) for member in annotation)
+    return ()
+
+
+def _placeholder(annotation: Any, metadata: Sequence[object], shape: Shape, choices: tuple[str, ...]) -> str:
+    if choices:
+        return "|".join(choices)
+    if shape == "pairs":
+        return "KEY=VALUE"
+    if any(isinstance(item, BeforeValidator) and item.func is parse_duration for item in metadata):
+        return "DURATION"
+    if annotation in (int, float):
+        return "N"
+    return "FILE" if annotation is Path else "TEXT"
+
+
+def _explained(request: type[Request], error: ValidationError) -> InvalidInputError:
+    first = error.errors(include_url=False, include_context=False)[0]
+    field = str(first["loc"][0]) if first["loc"] else ""
+    known = ", ".join(request.model_fields) or "none"
+    details = {"field": field, "problems": error.error_count()}
+    if first["type"] == "missing":
+        return InvalidInputError("argument-missing", f"{field} is missing", next_step=f"give {field}", details=details)
+    if first["type"] == "extra_forbidden":
+        near = get_close_matches(field, list(request.model_fields), n=1)
+        return InvalidInputError(
+            "argument-unknown",
+            f"there is no argument {field}",
+            next_step=f"did you mean {near[0]}?" if near else f"use one of: {known}",
+            details=details,
+        )
+    where = ".".join(str(part) for part in first["loc"]) or "arguments"
+    reason = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    shown = "" if first["type"] == "value_error" and not first["loc"] else f", not {_shown(first['input'])}"
+    description = request.model_fields[field].description if field in request.model_fields else None
+    return InvalidInputError(
+        "argument-invalid", f"{where}: {reason}{shown}", next_step=description or f"correct {where}", details=details
+    )
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
