@@ -203,6 +203,22 @@ def tool_python() -> str:
     return sys.executable
 
 
+def uv_program() -> str:
+    """The uv that was installed with the tool.
+
+    Raises:
+        HostError: `program-missing`.
+    """
+    from uv import find_uv_bin  # noqa: PLC0415 - most commands need no uv
+
+    try:
+        return find_uv_bin()
+    except FileNotFoundError as error:
+        raise HostError(
+            "program-missing", "uv is not installed beside the tool", next_step="install specweave-ml again"
+        ) from error
+
+
 def _drain(process: subprocess.Popen[str], lines: list[str], on_line: Callable[[str], None] | None) -> None:
     assert process.stderr is not None  # noqa: S101 - narrows the type: stderr=PIPE was given
     for line in process.stderr:
