@@ -1,0 +1,122 @@
+"""The cache of service environments, made by the real uv from a wheel that the test writes."""
+
+import hashlib
+import subprocess
+import sys
+import threading
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from specweave.command import Context
+from specweave.errors import InvalidInputError, OperationError
+from specweave.host import RealHost
+from specweave.operations.service_environment import ensure
+from specweave.project import Project
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    (tmp_path / ".specweave").mkdir()
+    return Context(project=Project.find(tmp_path), host=RealHost())
+
+
+@pytest.fixture
+def requirements(tmp_path: Path) -> Path:
+    wheel = tmp_path / "tinypart-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tinypart.py", "ANSWER = 42\n")
+        archive.writestr("tinypart-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tinypart\nVersion: 1.0\n")
+        archive.writestr(
+            "tinypart-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr("tinypart-1.0.dist-info/RECORD", "")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    path = tmp_path / "requirements.txt"
+    path.write_text(f"tinypart @ {wheel.as_uri()} --hash=sha256:{digest}\n")
+    return path
+
+
+def made(context: Context) -> list[str]:
+    return sorted(path.name for path in (context.project.state / "cache" / "environments").iterdir())
+
+
+def test_an_environment_has_what_the_requirements_name_and_is_made_once(context: Context, requirements: Path) -> None:
+    python = ensure(context, requirements)
+    answer = subprocess.run(
+        [python, "-I", "-c", "import tinypart; print(tinypart.ANSWER)"], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout == "42\n"
+    before = python.parent.parent.stat().st_ino
+    assert ensure(context, requirements) == python
+    assert python.parent.parent.stat().st_ino == before
+
+
+def test_other_requirements_get_another_environment(context: Context, requirements: Path) -> None:
+    first = ensure(context, requirements)
+    requirements.write_text(requirements.read_text() + "# changed\n")
+    assert ensure(context, requirements) != first
+
+
+def test_a_file_that_is_not_what_its_hash_says_is_refused_and_nothing_stays(
+    context: Context, requirements: Path
+) -> None:
+    requirements.write_text(requirements.read_text().split("sha256:")[0] + "sha256:" + "0" * 64 + "\n")
+    with pytest.raises(OperationError) as raised:
+        ensure(context, requirements)
+    assert raised.value.code == "environment-failed"
+    assert "hash" in raised.value.message.lower()
+    assert made(context) == []
+
+
+def test_requirements_without_hashes_are_refused(context: Context, tmp_path: Path) -> None:
+    path = tmp_path / "requirements.txt"
+    path.write_text("numpy\n")
+    with pytest.raises(InvalidInputError) as raised:
+        ensure(context, path)
+    assert raised.value.code == "requirements-not-locked"
+
+
+def test_an_environment_whose_interpreter_went_away_is_made_again(context: Context, requirements: Path) -> None:
+    python = ensure(context, requirements)
+    python.unlink()
+    assert ensure(context, requirements) == python
+    assert subprocess.run([python, "-c", "import tinypart"], check=False).returncode == 0
+
+
+def test_two_that_make_the_same_environment_at_once_both_get_it(context: Context, requirements: Path) -> None:
+    answers: list[Path] = []
+    threads = [threading.Thread(target=lambda: answers.append(ensure(context, requirements))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 4
+    assert len(set(answers)) == 1
+    assert made(context) == [answers[0].parent.parent.name]
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from specweave.command import Context
+from specweave.host import RealHost
+from specweave.operations.service_environment import ensure
+from specweave.project import Project
+
+class Host(RealHost):
+    def run(self, argv, **settings):
+        if "pip" in argv:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().run(argv, **settings)
+
+ensure(Context(project=Project.find(Path(sys.argv[1])), host=Host()), Path(sys.argv[2]))
+"""
+
+
+def test_a_kill_in_the_middle_leaves_no_half_environment_in_the_way(context: Context, requirements: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", _KILLED, context.project.root, requirements], check=False)
+    assert killed.returncode == -9
+    python = ensure(context, requirements)
+    assert subprocess.run([python, "-c", "import tinypart"], check=False).returncode == 0
