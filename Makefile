@@ -1,0 +1,64 @@
+# Needs Python 3.11 or newer, git and make; everything else comes from the locks in requirements/.
+# pip and uv follow your own settings (UV_DEFAULT_INDEX and their like); nothing here names an index.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+UV_PIP := $(BIN)/uv pip
+COMPILE := $(UV_PIP) compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(UPGRADE)
+SERVICE_LOCKS := templates/requirements/onnx.txt templates/requirements/treelite.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help ready demo test check format bench build lock clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+ready: $(READY) ## Make .venv with everything the other targets need
+
+demo: $(READY) ## Take a model to a running, reversible service, and show each step
+	$(BIN)/python examples/credit/demo.py
+
+test: $(READY) ## Run every test that needs no system package
+	$(BIN)/pytest
+
+check: $(READY) ## Check format, lint, types and the layers of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## Format the code and mend what lint can mend
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## Run one benchmark: make bench NAME=serving
+	@test -n "$(NAME)" || { echo "name one: make bench NAME=..." >&2; ls tests/benchmarks >&2; exit 2; }
+	$(BIN)/python tests/benchmarks/$(NAME)
+
+build: $(READY) ## Build the wheel and the source archive into dist/
+	$(BIN)/python -m build --no-isolation --outdir dist
+
+lock: $(READY) ## Lock every requirement again; newer versions with UPGRADE=--upgrade
+	for lock in $(SERVICE_LOCKS:.txt=) templates/requirements/tests; do \
+		$(COMPILE) $$lock.in --output-file $$lock.txt || exit 1; done
+	$(COMPILE) pyproject.toml $(SERVICE_LOCKS:%=--constraints %) --output-file requirements/tool.txt
+	$(COMPILE) pyproject.toml requirements/dev.in $(SERVICE_LOCKS:%=--constraints %) \
+		--constraints requirements/tool.txt --output-file requirements/dev.txt
+	$(COMPILE) requirements/bootstrap.in --constraints requirements/tool.txt --output-file requirements/bootstrap.txt
+
+clean: ## Remove what the other targets made, but for .venv
+	rm -rf build dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name it: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/bootstrap.txt
+
+$(READY): requirements/dev.txt pyproject.toml | $(BIN)/uv
+	$(UV_PIP) sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	$(UV_PIP) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
