@@ -82,13 +82,26 @@ def hint(request: type[Request]) -> str:
 def validate(request: type[RequestT], values: Mapping[str, object]) -> RequestT:
     """A request from the values of its fields.
 
+    A list may also be given as one value or as text, `10,50` or `[10, 50]`: people and some clients do.
+
     Raises:
         InvalidInputError: `argument-missing`, `argument-unknown` or `argument-invalid`, naming the first bad field.
     """
+    lists = {parameter.field for parameter in parameters(request) if parameter.shape == "many"}
+    given = {field: _items(value) if field in lists else value for field, value in values.items()}
     try:
-        return request.model_validate(dict(values))
+        return request.model_validate(given)
     except ValidationError as error:
         raise _explained(request, error) from error
+
+
+def _items(value: object) -> object:
+    if isinstance(value, str):
+        inner = value.strip().removeprefix("[").removesuffix("]")
+        return [item for part in inner.split(",") if (item := part.strip().strip("\"'"))]
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return [value]
+    return value
 
 
 def slash_line(command: AnyCommand, request: Request) -> str:
@@ -208,7 +221,10 @@ def _explained(request: type[Request], error: ValidationError) -> InvalidInputEr
     shown = "" if first["type"] == "value_error" and not first["loc"] else f", not {_shown(first['input'])}"
     description = request.model_fields[field].description if field in request.model_fields else None
     return InvalidInputError(
-        "argument-invalid", f"{where}: {reason}{shown}", next_step=description or f"correct {where}", details=details
+        "argument-invalid",
+        f"{where}: {reason}{shown}",
+        next_step=f"correct {field}: {description}" if description else f"correct {where}",
+        details=details,
     )
 
 

@@ -80,6 +80,10 @@ class Context:
         """The same context with another receiver of progress."""
         return replace(self, report=report)
 
+    def with_approval(self) -> "Context":
+        """The same context after a person said yes."""
+        return replace(self, approved=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Annotations:

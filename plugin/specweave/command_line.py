@@ -97,7 +97,7 @@ def _given(parameter: Parameter, value: Any) -> object:
     if parameter.shape == "pairs":
         return dict(_pair(parameter, item) for item in value)
     if parameter.shape == "many":
-        return [part.strip() for item in value for part in item.split(",") if part.strip()]
+        return ",".join(value)
     single: object = value
     return single
 

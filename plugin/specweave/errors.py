@@ -7,11 +7,13 @@ SpecweaveError                          exit status
 ├── GateError                           5    an environment demands something that is not shown yet
 ├── ModelError                          6    a model that cannot be read, converted or trusted
 ├── HostError (OSError)                 7    the machine: disk, permission, a missing program, the network
-└── OperationError                      1    an operation ran and failed
+├── OperationError                      1    an operation ran and failed
+└── InternalError                      70    a bug in specweave itself
 
 A negative result that is no error (a load test beyond its SLO) is a result with `passed` false and exit status 1.
 """
 
+import errno
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -85,3 +87,37 @@ class OperationError(SpecweaveError):
     """An operation ran and failed."""
 
     exit_status = 1
+
+
+class InternalError(SpecweaveError):
+    """A bug in specweave itself; raised by `explained` only."""
+
+    exit_status = 70
+
+
+_CODES_BY_ERRNO = {
+    errno.ENOSPC: "disk-full",
+    errno.EDQUOT: "disk-full",
+    errno.EACCES: "permission-denied",
+    errno.EPERM: "permission-denied",
+    errno.EROFS: "permission-denied",
+    errno.EADDRINUSE: "port-in-use",
+}
+
+
+def explained(error: Exception) -> SpecweaveError:
+    """Whatever reached a face, as one of the errors above: what the machine refused, or a bug."""
+    if isinstance(error, SpecweaveError):
+        return error
+    if isinstance(error, OSError):
+        what = f": {error.filename}" if error.filename else ""
+        return HostError(
+            _CODES_BY_ERRNO.get(error.errno or 0, "host-error"),
+            f"the machine refused: {error.strerror or error}{what}",
+            next_step="free the disk, correct the permission or the path, then run the command again",
+        )
+    return InternalError(
+        "internal-error",
+        f"specweave has a bug: {type(error).__name__}: {str(error)[:500]}",
+        next_step="run it again with --debug in the shell and report the traceback to the project",
+    )

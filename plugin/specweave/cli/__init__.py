@@ -1,0 +1,73 @@
+"""The shell face: `specweave ml load-test 0043 --rps 100 --duration 60s`.
+
+Nothing but click and the registry is imported until a command is named, so that `--help` answers at once.
+"""
+
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from specweave.cli.groups import ROOT
+from specweave.errors import InvalidInputError, explained
+
+INTERRUPTED = 130
+TERMINATED = 143
+
+
+def main() -> NoReturn:
+    """Entry point of the program `specweave`."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command line and return its exit status.
+
+    Args:
+        words: what follows the program's name.
+    """
+    as_json = "--json" in words
+    try:
+        status = ROOT.main(list(words), prog_name="specweave", standalone_mode=False)
+    except (KeyboardInterrupt, click.Abort) as stop:
+        return _stopped(stop, as_json=as_json)
+    except click.ClickException as error:
+        return _failed(_usage(error), as_json=as_json, debug=False)
+    except Exception as error:  # noqa: BLE001 - the outermost handler: no traceback reaches a user
+        return _failed(error, as_json=as_json, debug="--debug" in words)
+    return status if isinstance(status, int) else 0
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, unwound like ctrl-C so that nothing stays half-written and no child is left behind."""
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise _Terminated
+
+
+def _stopped(stop: BaseException, *, as_json: bool) -> int:
+    from specweave.cli import output  # noqa: PLC0415 - start-up
+
+    # Click turns every KeyboardInterrupt into Abort and keeps the original as its context.
+    terminated = isinstance(stop, _Terminated) or isinstance(stop.__context__, _Terminated)
+    output.show_stopped("terminated" if terminated else "interrupted", as_json=as_json)
+    return TERMINATED if terminated else INTERRUPTED
+
+
+def _usage(error: click.ClickException) -> InvalidInputError:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "specweave"
+    return InvalidInputError("usage", error.format_message().rstrip("."), next_step=f"see `{path} --help`")
+
+
+def _failed(error: Exception, *, as_json: bool, debug: bool) -> int:
+    from specweave.cli import output  # noqa: PLC0415 - start-up
+
+    known = explained(error)
+    output.show_error(known, as_json=as_json, traceback_of=error if debug else None)
+    return known.exit_status

@@ -1,0 +1,91 @@
+"""What the shell shows: results on stdout, everything else on stderr."""
+
+import json
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from specweave.errors import SpecweaveError
+
+if TYPE_CHECKING:
+    from specweave.command import Progress, Result
+
+Report = Callable[["Progress"], None]
+
+
+def show_result(result: "Result", *, as_json: bool) -> None:
+    """A result: one JSON document, or markdown, drawn where the reader is a terminal."""
+    if as_json:
+        click.echo(result.model_dump_json(indent=2))
+        return
+    text = result.text().rstrip()
+    if sys.stdout.isatty():
+        from rich.console import Console  # noqa: PLC0415 - start-up
+        from rich.markdown import Markdown  # noqa: PLC0415 - start-up
+
+        Console().print(Markdown(text))
+    else:
+        click.echo(text)
+
+
+def show_error(error: SpecweaveError, *, as_json: bool, traceback_of: Exception | None = None) -> None:
+    """An error: with `--json` as the document on stdout, else on stderr."""
+    if traceback_of is not None:
+        traceback.print_exception(traceback_of)
+    if as_json:
+        click.echo(json.dumps({"error": error.as_dict()}, indent=2, ensure_ascii=False, default=str))
+        return
+    click.echo(f"{click.style('error', fg='red')}: {error.message} ({error.code})", err=True)
+    if error.next_step:
+        click.echo(f"{click.style('next', fg='cyan')}: {error.next_step}", err=True)
+
+
+def show_stopped(how: str, *, as_json: bool) -> None:
+    """The one line after ctrl-C or SIGTERM."""
+    if as_json:
+        error = {"code": how, "message": f"the command was {how}", "next_step": "run it again", "details": {}}
+        click.echo(json.dumps({"error": error}, indent=2))
+    else:
+        click.echo(how, err=True)
+
+
+@contextmanager
+def progress() -> Iterator[Report]:
+    """A receiver of progress that draws a bar on a terminal and prints lines elsewhere."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    from rich.console import Console  # noqa: PLC0415 - start-up
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - start-up
+    from rich.progress import Progress as Display  # noqa: PLC0415 - start-up
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with Display(*columns, console=Console(stderr=True), transient=True) as display:
+        task = display.add_task("", total=None, visible=False)
+
+        def report(moment: "Progress") -> None:
+            display.update(
+                task,
+                description=moment.message,
+                total=None if moment.fraction is None else 1.0,
+                completed=moment.fraction or 0.0,
+                visible=True,
+            )
+
+        yield report
+
+
+def _lines() -> Report:
+    last = ""
+
+    def report(moment: "Progress") -> None:
+        nonlocal last
+        if moment.message != last:
+            last = moment.message
+            click.echo(last, err=True)
+
+    return report
