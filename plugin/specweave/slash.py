@@ -1,4 +1,4 @@
-"""The assistants' files of a checkout, generated from commands/, skills/ and the registry: written or checked for drift.
+"""The assistants' files of a checkout, made from commands/, skills/ and the registry: written, or checked for drift.
 
 Commands become skills of the plugins `ml` and `sw`, which is what gives `/ml:deploy` in Claude Code and `ml:deploy` in
 Codex; `core` holds the MCP server and the knowledge skills, once, so that no tool is listed twice.
