@@ -26,6 +26,10 @@ _CONVERSION = frozenset({"onnx", "onnxruntime", "skl2onnx", "treelite"})
 _PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9.-]*)(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.!+-]*")
+_OPTIONS = (
+    *("--quiet", "--universal", "--generate-hashes", "--no-header", "--no-annotate"),
+    *("--no-emit-index-url", "--no-emit-find-links", "--no-build", "--no-python-downloads"),
+)
 _NO_SOLUTION = 1  # exit status of uv where the requirements contradict each other; 2 where it could not find out
 _COMPILE_TIMEOUT_S = 300.0
 
@@ -104,10 +108,9 @@ def _compile(libraries: Mapping[str, str], python: str, context: Context) -> byt
         wanted.write_text("\n".join([*_service_requirements(pins), *(f"{n}=={v}" for n, v in sorted(pins.items()))]))
         # What serves stays at the versions that specweave was tested with; the libraries are the user's.
         constraints.write_text("\n".join(f"{n}=={v}" for n, v in _pins("onnx") if n not in pins))
+        options = (*_OPTIONS, "--python", tool_python(), "--python-version", python, "--constraints", str(constraints))
         completed = context.host.run(
-            [uv_program(), "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header"]
-            + ["--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "--no-build", "--no-python-downloads"]
-            + ["--python", tool_python(), "--python-version", python, "--constraints", str(constraints), str(wanted)],
+            [uv_program(), "pip", "compile", *options, str(wanted)],
             cwd=context.project.root,
             timeout_s=_COMPILE_TIMEOUT_S,
         )
