@@ -28,7 +28,7 @@ def write(path: Path, content: bytes, *, mode: int | None = None) -> None:
     """
     # A long name and the random part together must stay within the 255 bytes of a file name.
     temporary = path.parent / f".{path.name[:40]}.{secrets.token_hex(6)}{_TEMPORARY}"
-    with _coded(path):
+    with coded_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if mode is None:
             mode = _present_mode(path)
@@ -69,15 +69,21 @@ def _write_through(path: Path, content: bytes, mode: int | None) -> None:
 
 
 @contextmanager
-def _coded(path: Path) -> Iterator[None]:
+def coded_errors(path: Path) -> Iterator[None]:
+    """Turn what the operating system says about writing into errors of ours that name `path`.
+
+    Raises:
+        HostError: `disk-full`, `permission-denied`, `write-failed`.
+    """
     try:
         yield
+    except HostError:
+        raise
     except OSError as error:
-        raise coded(error, path) from error
+        raise _coded(error, path) from error
 
 
-def coded(error: OSError, path: Path) -> HostError:
-    """The error of the operating system as one of ours, naming the file that could not be written."""
+def _coded(error: OSError, path: Path) -> HostError:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return HostError(
             "disk-full",

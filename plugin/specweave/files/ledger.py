@@ -20,7 +20,7 @@ from specweave.files.lock import lock
 from specweave.files.rendering import inside
 
 NAME = ".generated.json"
-_LOCK = ".generated.lock"
+LOCK = ".generated.lock"
 
 Action = Literal["create", "update", "unchanged", "conflict", "remove"]
 Entries = dict[str, dict[str, Any]]
@@ -74,7 +74,7 @@ class Plan:
         """
         if all(change.action == "unchanged" for change in self.changes) and self._recorded():
             return
-        with lock(self.folder / _LOCK):
+        with lock(self.folder / LOCK):
             present = plan(self.folder, self.files, kind=self.kind)
             if present.changes != self.changes:
                 raise ConflictError(

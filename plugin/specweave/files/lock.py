@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from specweave.errors import ConflictError
-from specweave.files.atomic import coded
+from specweave.files.atomic import coded_errors
 
 
 @contextmanager
@@ -24,18 +24,17 @@ def lock(path: Path, *, timeout_s: float = 30) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout  # noqa: PLC0415 - start-up: listings take no lock
 
-    try:
+    with coded_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         holder = FileLock(path, is_singleton=True)
-        holder.acquire(timeout=timeout_s)
-    except Timeout:
-        raise ConflictError(
-            "project-locked",
-            f"another process has held {path} for {timeout_s:g} s",
-            next_step="wait for the other command to end, then run this one again",
-        ) from None
-    except OSError as error:
-        raise coded(error, path) from error
+        try:
+            holder.acquire(timeout=timeout_s)
+        except Timeout:
+            raise ConflictError(
+                "project-locked",
+                f"another process has held {path} for {timeout_s:g} s",
+                next_step="wait for the other command to end, then run this one again",
+            ) from None
     try:
         yield
     finally:

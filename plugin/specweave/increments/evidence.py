@@ -1,0 +1,302 @@
+"""Evidence: what an operation leaves in `reports/`, and under the tasks that it did.
+
+`NNN-<operation>.json` is the report for programs, `.md` the same for people, other suffixes are attachments. The JSON
+is written last: a report counts when it is there.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from specweave import slash_line
+from specweave.command import Context, Request
+from specweave.errors import SpecweaveError
+from specweave.files import atomic
+from specweave.files.quoting import json as json_text
+from specweave.files.quoting import markdown as quoted
+from specweave.increments import repository, store, tasks
+from specweave.increments.store import Increment
+from specweave.increments.tasks import Outcome, Task
+
+FOLDER = "reports"
+_NAME = re.compile(r"(?P<number>\d{3,})-(?P<operation>[a-z0-9-]+)\.(?P<suffix>[a-z0-9]+)")
+_INCREMENT_FIELD = "increment"
+# These fields say which thing is acted upon; with another one it is another act, even where the task is silent.
+_ACTED_UPON = frozenset({"environment", "url"})
+
+
+class PackageReference(BaseModel):
+    """Which model package a report is about; `digest` is its identity."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    name: str
+    version: str
+    digest: str
+
+
+class ReportData(BaseModel):
+    """A report for programs.
+
+    Attributes:
+        number: of the report in its increment, from 1.
+        operation: `load-test`.
+        command: the slash command that was run.
+        passed: whether its outcome is good.
+        exit_status: of the command in a shell.
+        started: UTC, ISO 8601.
+        duration_s: seconds.
+        actor: `cli`, `mcp` or `python`.
+        commit: of the project, None without one.
+        dirty: whether tracked files differed from that commit.
+        package: what it is about.
+        environment: where, for those that act on one.
+        data: the operation's own.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    format: Literal[1]
+    number: int
+    operation: str
+    command: str
+    passed: bool
+    exit_status: int
+    started: str
+    duration_s: float
+    actor: str
+    commit: str | None
+    dirty: bool
+    package: PackageReference | None
+    environment: str | None
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report on disk.
+
+    Attributes:
+        number: in its increment, from 1.
+        path: the one for people.
+        data_path: the one for programs.
+        tasks: ids of the tasks it is evidence for.
+    """
+
+    number: int
+    path: Path
+    data_path: Path
+    tasks: tuple[str, ...]
+
+
+def record(
+    context: Context,
+    increment: Increment,
+    *,
+    operation: str,
+    command: str,
+    passed: bool,
+    started: datetime,
+    markdown: str,
+    data: Mapping[str, object],
+    package: PackageReference | None = None,
+    environment: str | None = None,
+    attachments: Mapping[str, bytes] | None = None,
+) -> Report:
+    """Leave a report, and the outcome under every task that is bound to this command.
+
+    A task is bound to it when its Run line names the same command and every argument in it has the same value here; a
+    run with a switch or for an environment that the Run line does not have is another act.
+
+    Args:
+        context: clock, and who asked.
+        increment: whose.
+        operation: kebab-case; part of the file names.
+        command: the slash command as text, see `specweave.slash_line`.
+        passed: whether the outcome is good.
+        started: aware.
+        markdown: the report for people; how it was made is added at its end.
+        data: the operation's own facts; JSON types, finite numbers.
+        package: what it is about.
+        environment: where, for those that act on one.
+        attachments: suffix (`.svg`) → content, beside the report under its name.
+
+    Raises:
+        InvalidInputError: `value-not-writable` for data that JSON does not have.
+        HostError: it cannot be written.
+        ConflictError: `project-locked`.
+    """
+    finished = context.host.now()
+    head = repository.head(context.project.root)
+    with store.project_lock(increment.project):
+        folder = increment.folder / FOLDER
+        number = _next_number(folder)
+        report = ReportData(
+            format=1,
+            number=number,
+            operation=operation,
+            command=command,
+            passed=passed,
+            exit_status=0 if passed else 1,
+            started=store.timestamp(started),
+            duration_s=round(max(0.0, (finished - started).total_seconds()), 3),
+            actor=context.actor,
+            commit=head.commit,
+            dirty=head.dirty,
+            package=package,
+            environment=environment,
+            data=dict(data),
+        )
+        stem = f"{number:03d}-{operation}"
+        encoded = (json_text(report.model_dump(), indent=2) + "\n").encode()
+        for suffix, content in (attachments or {}).items():
+            atomic.write(folder / f"{stem}{suffix}", content)
+        atomic.write(folder / f"{stem}.md", _page(report, markdown).encode())
+        atomic.write(folder / f"{stem}.json", encoded)
+        done = tuple(task.id for task in tasks.read(increment) if _is_bound(increment, task, command))
+        _mark(context, increment, done, report, finished)
+    return Report(number, folder / f"{stem}.md", folder / f"{stem}.json", done)
+
+
+def attach(context: Context, increment: Increment, task_id: str, report: ReportData) -> None:
+    """Make an existing report the evidence of a task."""
+    with store.project_lock(increment.project):
+        _mark(context, increment, (task_id,), report, context.host.now())
+
+
+def newest(
+    increment: Increment, operation: str, *, package_digest: str | None = None, environment: str | None = None
+) -> ReportData | None:
+    """The newest report of an operation; with `package_digest` or `environment`, the newest for just that one."""
+    for report in reports(increment):
+        if report.operation != operation:
+            continue
+        if package_digest is not None and (report.package is None or report.package.digest != package_digest):
+            continue
+        if environment is not None and report.environment != environment:
+            continue
+        return report
+    return None
+
+
+def reports(increment: Increment) -> Iterator[ReportData]:
+    """The reports of an increment, newest first; files that are no report of this format are passed over."""
+    for number, path in sorted(_files(increment.folder / FOLDER), reverse=True):
+        if path.suffix != ".json":
+            continue
+        try:
+            report = ReportData.model_validate_json(path.read_bytes())
+        except (ValidationError, OSError):
+            continue
+        if report.number == number:
+            yield report
+
+
+def reset(context: Context, increment: Increment, task_ids: tuple[str, ...]) -> None:
+    """Make tasks pending again, because what they showed is no longer about the package at hand."""
+    with store.project_lock(increment.project):
+        tasks.mark(increment, dict.fromkeys(task_ids, Outcome(passed=False)))
+        store.update_metadata(increment, lambda document: _forget(document, task_ids), context.host.now)
+
+
+def _mark(
+    context: Context, increment: Increment, task_ids: tuple[str, ...], report: ReportData, finished: datetime
+) -> None:
+    if not task_ids:
+        return
+    stem = f"{report.number:03d}-{report.operation}"
+    line = f"[{stem}]({FOLDER}/{stem}.md) {'passed' if report.passed else 'failed'} · "
+    line += finished.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    if report.commit:
+        line += f" · commit {report.commit[:7]}"
+    state = {
+        "status": "completed" if report.passed else "pending",
+        "evidence": f"{FOLDER}/{stem}.md",
+        "passed": report.passed,
+    }
+
+    def remember(document: dict[str, Any]) -> None:
+        states = document.get("tasks")
+        if not isinstance(states, dict):
+            states = document["tasks"] = {}
+        for task_id in task_ids:
+            known = states.get(task_id)
+            states[task_id] = {**(known if isinstance(known, dict) else {}), **state}
+        if document.get("status") in {"planned", "planning"}:
+            document["status"] = "active"
+
+    # The state first: a tick in tasks.md without it counts for nothing, so a kill in between leaves the task pending.
+    store.update_metadata(increment, remember, context.host.now)
+    tasks.mark(increment, dict.fromkeys(task_ids, Outcome(report.passed, line)))
+
+
+def _forget(document: dict[str, Any], task_ids: tuple[str, ...]) -> None:
+    states = document.get("tasks")
+    for task_id in task_ids:
+        state = states.get(task_id) if isinstance(states, dict) else None
+        if isinstance(state, dict):
+            state["status"] = "pending"
+
+
+def _is_bound(increment: Increment, task: Task, command: str) -> bool:
+    if task.run is None:
+        return False
+    try:
+        bound, run = slash_line.split(task.run), slash_line.split(command)
+        if bound[:2] != run[:2]:
+            return False
+        wanted, given = slash_line.parse(task.run), slash_line.parse(command)
+        name = getattr(wanted.request, _INCREMENT_FIELD, None)
+        if name is not None and store.find(increment.project, name).folder != increment.folder:
+            return False
+    except SpecweaveError:
+        return False
+    return _does(wanted.request, given.request)
+
+
+def _does(wanted: Request, given: Request) -> bool:
+    named = wanted.model_fields_set - {_INCREMENT_FIELD}
+    if any(getattr(wanted, field) != getattr(given, field) for field in named):
+        return False
+    extra = given.model_fields_set - named - {_INCREMENT_FIELD}
+    switched = (field for field in extra if getattr(given, field) != getattr(wanted, field))
+    return not any(field in _ACTED_UPON or isinstance(getattr(given, field), bool) for field in switched)
+
+
+def _files(folder: Path) -> Iterator[tuple[int, Path]]:
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if match := _NAME.fullmatch(path.name):
+                yield int(match["number"]), path
+
+
+def _next_number(folder: Path) -> int:
+    return max((number for number, _ in _files(folder)), default=0) + 1
+
+
+def _page(report: ReportData, body: str) -> str:
+    title = "" if body.lstrip().startswith("# ") else f"# {report.operation}: {_word(report)}\n\n"
+    commit = f"{report.commit[:12]}{' with local changes' if report.dirty else ''}" if report.commit else "none"
+    rows = [
+        ("command", f"`{report.command}`"),
+        ("outcome", _word(report)),
+        ("started", report.started),
+        ("took", f"{report.duration_s:g} s"),
+        ("by", quoted(report.actor)),
+        ("commit", commit),
+    ]
+    if report.package:
+        rows.append(("package", f"{report.package.name} {report.package.version} `{report.package.digest[:12]}`"))
+    if report.environment:
+        rows.append(("environment", quoted(report.environment)))
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    return f"{title}{body.strip()}\n\n## How this was made\n\n| | |\n|---|---|\n{table}\n"
+
+
+def _word(report: ReportData) -> str:
+    return "passed" if report.passed else "failed"

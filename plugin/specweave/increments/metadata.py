@@ -1,0 +1,180 @@
+"""metadata.json: the one truth for the state of an increment.
+
+What is not known here is kept as it is: other keys belong to a newer version or to people.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from specweave.errors import InvalidInputError
+from specweave.files import atomic
+from specweave.files.markdown import Document
+
+FILE = "metadata.json"
+
+IncrementType = Literal["feature", "hotfix", "bug", "change-request", "refactor", "experiment", "deployment"]
+INCREMENT_TYPES: tuple[str, ...] = get_args(IncrementType)
+
+_STATUS_ALIASES = {"planning": "planned", "in_progress": "active", "done": "completed", "": "planned"}
+_CLOSED = frozenset({"completed", "abandoned", "archived"})
+
+
+def _status(value: object) -> str:
+    word = str(value or "").strip().lower().replace("-", "_").replace(" ", "_")
+    return _STATUS_ALIASES.get(word, word)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
+def _mappings(value: object) -> dict[str, object]:
+    # Earlier formats have other things under the same name, such as a count of tasks.
+    return {key: item for key, item in value.items() if isinstance(item, dict)} if isinstance(value, dict) else {}
+
+
+def _mapping_or_none(value: object) -> object:
+    return value if isinstance(value, dict) else None
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+OptionalText = Annotated[str | None, BeforeValidator(lambda value: _text(value) or None)]
+
+
+class Part(BaseModel):
+    """A part of metadata.json; unknown keys are kept."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class TaskState(Part):
+    """What is known of a task by its evidence.
+
+    Attributes:
+        status: `completed` after a run that passed, else `pending`.
+        evidence: path of the newest report, relative to the increment.
+        passed: whether that run passed.
+    """
+
+    status: Annotated[str, BeforeValidator(_status)] = "pending"
+    evidence: OptionalText = None
+    passed: Annotated[bool, BeforeValidator(lambda value: value is True)] = False
+
+
+class ModelLink(Part):
+    """The trained model an increment holds or names; paths are relative to the project."""
+
+    path: OptionalText = None
+    data: OptionalText = None
+    name: OptionalText = None
+
+
+class EnvironmentState(Part):
+    """What was last brought to an environment."""
+
+    version: OptionalText = None
+    digest: OptionalText = None
+    address: OptionalText = None
+    at: OptionalText = None
+    report: OptionalText = None
+
+
+class Metadata(Part):
+    """The state of an increment.
+
+    Attributes:
+        id: name of the folder.
+        status: planned, active, ready_for_review, completed, paused, abandoned; other words are kept.
+        type: one of INCREMENT_TYPES, or an older word.
+        created, updated: ISO 8601, empty where unknown.
+        title: for people.
+        links: ids of increments this one builds upon.
+        model: the trained model.
+        deployment: state by environment.
+        tasks: state by task id.
+    """
+
+    id: Text = ""
+    status: Annotated[str, BeforeValidator(_status)] = "planned"
+    type: Text = "feature"
+    created: Text = ""
+    updated: Text = ""
+    title: Text = ""
+    links: Annotated[tuple[str, ...], BeforeValidator(_texts)] = ()
+    model: Annotated[ModelLink | None, BeforeValidator(_mapping_or_none)] = None
+    deployment: Annotated[Mapping[str, EnvironmentState], BeforeValidator(_mappings)] = Field(default_factory=dict)
+    tasks: Annotated[Mapping[str, TaskState], BeforeValidator(_mappings)] = Field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether work may still go on."""
+        return self.status not in _CLOSED
+
+
+def read_document(folder: Path) -> dict[str, Any]:
+    """The whole of metadata.json; of an increment that has none, what its documents say.
+
+    Raises:
+        InvalidInputError: `metadata-invalid`.
+    """
+    path = folder / FILE
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return _from_frontmatter(folder)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(
+            "metadata-invalid", f"{path} is not JSON: {error}", next_step="restore it from git"
+        ) from error
+    if not isinstance(document, dict):
+        raise InvalidInputError("metadata-invalid", f"{path} holds no object", next_step="restore it from git")
+    return document
+
+
+def read(folder: Path) -> Metadata:
+    """The state of the increment in `folder`.
+
+    Raises:
+        InvalidInputError: `metadata-invalid`.
+    """
+    document = read_document(folder)
+    try:
+        metadata = Metadata.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise InvalidInputError("metadata-invalid", f"{folder / FILE}: {key}: {first['msg']}") from error
+    return metadata if metadata.id else metadata.model_copy(update={"id": folder.name})
+
+
+def write_document(folder: Path, document: Mapping[str, Any]) -> None:
+    """Put the whole of metadata.json."""
+    atomic.write(folder / FILE, encode(document))
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """The text of a metadata.json."""
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
+
+
+def _from_frontmatter(folder: Path) -> dict[str, Any]:
+    """The state that increments without a metadata.json keep at the top of spec.md."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 - start-up: increments of ours never need it
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+
+    found: dict[str, Any] = {"id": folder.name}
+    try:
+        front = YAML(typ="safe").load(Document.parse((folder / "spec.md").read_bytes()).frontmatter)
+    except (OSError, YAMLError):
+        return found
+    if isinstance(front, dict):
+        found |= {key: str(front[key]) for key in ("status", "type", "created", "title") if front.get(key)}
+    return found

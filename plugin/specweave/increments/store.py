@@ -1,0 +1,293 @@
+"""The increments of a project: create, find, list, change their state."""
+
+import hashlib
+import secrets
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from specweave.command import Context
+from specweave.errors import ConflictError, NotFoundError
+from specweave.files import atomic
+from specweave.files.lock import lock
+from specweave.increments import metadata as metadata_file
+from specweave.increments import names, repository
+from specweave.increments.metadata import IncrementType, Metadata
+from specweave.project import Project
+
+_DOCUMENTS = ("metadata.json", "spec.md", "plan.md", "tasks.md")
+_IGNORED = "# What belongs to this machine only.\nlocal/\ncache/\n*.lock\n.*.tmp\nincrements/.new-*/\n"
+_NUMBER_DIGITS = 4
+_STAGING = ".new-"
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """One increment.
+
+    Attributes:
+        project: where it lies.
+        folder: absolute.
+    """
+
+    project: Project
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        """Name of the folder, `0043-deploy-credit-model`."""
+        return self.folder.name
+
+    @property
+    def number(self) -> str:
+        """At least four digits, `0043`."""
+        return f"{names.number_of(self.id) or 0:04d}"
+
+    def metadata(self) -> Metadata:
+        """The state as it is on disk now.
+
+        Raises:
+            InvalidInputError: `metadata-invalid`.
+        """
+        return metadata_file.read(self.folder)
+
+
+def project_lock(project: Project, *, timeout_s: float = 30) -> AbstractContextManager[None]:
+    """The lock around every change of a project's increments, shared by all worktrees of a repository.
+
+    It can be taken again by the thread that holds it. Hold it for a read-change-write of files, never while a command
+    runs.
+
+    Raises:
+        ConflictError: `project-locked`.
+    """
+    common = repository.common_folder(project.root)
+    return lock((common or project.state) / "specweave.lock", timeout_s=timeout_s)
+
+
+def create(
+    context: Context,
+    title_or_slug: str,
+    *,
+    kind: IncrementType = "feature",
+    links: Sequence[str] = (),
+    values: Mapping[str, object] | None = None,
+    metadata: Mapping[str, object] | None = None,
+) -> Increment:
+    """Make an increment; it appears whole or not at all.
+
+    Args:
+        context: where, and the clock.
+        title_or_slug: a title, or an id `0043-deploy-credit-model` that nothing has taken.
+        kind: which documents it gets.
+        links: ids of the increments it builds upon.
+        values: for the templates, beyond those of `documents.common_values`; see `documents.DEPLOYMENT_VALUES`.
+        metadata: more keys of metadata.json, such as `model`.
+
+    Raises:
+        InvalidInputError: `increment-name-invalid`.
+        ConflictError: `increment-exists`, `project-locked`.
+        HostError: it cannot be written; nothing is left behind then.
+    """
+    from specweave.increments import documents  # noqa: PLC0415 - the documents know the increments
+
+    wanted = names.parse_id(title_or_slug.strip())
+    title = names.title_of(wanted[1]) if wanted else names.clean_title(title_or_slug)
+    slug = wanted[1] if wanted else names.slug_of(title)
+    project = context.project
+    with project_lock(project):
+        number = _free_number(project, wanted[0] if wanted else None)
+        identifier = f"{number:0{_NUMBER_DIGITS}d}-{slug}"
+        now = timestamp(context.host.now())
+        document: dict[str, Any] = {
+            "schema": 1,
+            "id": identifier,
+            "status": "planned",
+            "type": kind,
+            "created": now,
+            "updated": now,
+            "title": title,
+            "links": list(links),
+            **(metadata or {}),
+            "tasks": {},
+        }
+        common = documents.common_values(identifier, title=title, kind=kind, links=links, created=now[:10])
+        files = documents.render(project, kind, {**common, **(values or {})})
+        files[metadata_file.FILE] = metadata_file.encode(document)
+        return Increment(project, _place(project, identifier, files, documents.owned(kind)))
+
+
+def find(project: Project, name: str | None, *, kind: str | None = None) -> Increment:
+    """The increment of that number, folder name or unique prefix; with None, the only open one of that kind.
+
+    Args:
+        project: where to look.
+        name: `0043`, `43`, `0043-deploy-credit-model`, `0043-dep`, `deploy-cred`; or None.
+        kind: for None, only increments of this type count.
+
+    Raises:
+        NotFoundError: `increment-not-found`; `increment-ambiguous` with the candidates.
+    """
+    increments = list_all(project)
+    if name is None:
+        return _only_open(increments, kind)
+    wanted = name.strip().strip("/")
+    matching = [increment for increment in increments if increment.id == wanted]
+    if not matching and wanted.isascii() and wanted.isdigit():
+        matching = [increment for increment in increments if int(increment.number) == int(wanted)]
+    elif not matching and wanted:
+        matching = [
+            increment
+            for increment in increments
+            if increment.id.startswith(wanted) or increment.id.partition("-")[2].startswith(wanted)
+        ]
+    if not matching:
+        raise NotFoundError(
+            "increment-not-found",
+            f"there is no increment {name[:80]!r} in {project.root}",
+            next_step=f"name one of {_listing(increments)}" if increments else 'make one: /sw:inc "Deploy the model"',
+        )
+    return _single(matching, f"{name[:80]!r} means more than one increment")
+
+
+def list_all(project: Project) -> list[Increment]:
+    """The increments that are not put away, by number."""
+    folder = project.state / "increments"
+    if not folder.is_dir():
+        return []
+    found = [
+        Increment(project, path)
+        for path in folder.iterdir()
+        # An empty folder is a number that a creation was killed after taking.
+        if names.number_of(path.name) is not None and path.is_dir() and not path.is_symlink() and any(path.iterdir())
+    ]
+    return sorted(found, key=lambda increment: (int(increment.number), increment.id))
+
+
+def update_metadata(
+    increment: Increment, mutate: Callable[[dict[str, Any]], None], clock: Callable[[], datetime]
+) -> None:
+    """Change metadata.json: it is read, changed and written under the project's lock; nothing changed, nothing written.
+
+    Args:
+        increment: whose.
+        mutate: changes the document in place; keys it does not touch are kept.
+        clock: gives the time for `updated`.
+
+    Raises:
+        InvalidInputError: `metadata-invalid`.
+        ConflictError: `project-locked`.
+    """
+    with project_lock(increment.project):
+        document = metadata_file.read_document(increment.folder)
+        before = metadata_file.encode(document)
+        mutate(document)
+        if metadata_file.encode(document) != before:
+            document["updated"] = timestamp(clock())
+            metadata_file.write_document(increment.folder, document)
+
+
+def revision(increment: Increment) -> str:
+    """SHA-256 over metadata.json, spec.md, plan.md and tasks.md: changes exactly when one of them does."""
+    digest = hashlib.sha256()
+    for name in _DOCUMENTS:
+        try:
+            content = (increment.folder / name).read_bytes()
+        except FileNotFoundError:
+            digest.update(f"{name}:absent\n".encode())
+        else:
+            digest.update(f"{name}:{len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def timestamp(moment: datetime) -> str:
+    """UTC, ISO 8601, whole seconds: `2026-11-20T12:00:00Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _free_number(project: Project, wanted: int | None) -> int:
+    taken = repository.names_in(project.state / "increments") | repository.increments_elsewhere(project.root)
+    numbers = {number: name for name in sorted(taken) if (number := names.number_of(name)) is not None}
+    if wanted is None:
+        return max(numbers, default=0) + 1
+    if wanted in numbers:
+        raise ConflictError(
+            "increment-exists",
+            f"the number {wanted:04d} is taken by {numbers[wanted]}",
+            next_step=f"use {max(numbers) + 1:04d}, or give only a title",
+        )
+    return wanted
+
+
+def _place(project: Project, identifier: str, files: Mapping[str, bytes], owned: Sequence[str]) -> Path:
+    """Put a whole folder under its name in one step; the caller holds the lock."""
+    increments = project.state / "increments"
+    target, staging = increments / identifier, increments / f"{_STAGING}{secrets.token_hex(6)}"
+    with atomic.coded_errors(target):
+        increments.mkdir(parents=True, exist_ok=True)
+        for abandoned in increments.glob(f"{_STAGING}*"):
+            shutil.rmtree(abandoned)
+        if not (project.state / ".gitignore").exists():
+            atomic.write(project.state / ".gitignore", _IGNORED.encode())
+        try:
+            target.mkdir()
+        except FileExistsError as error:
+            raise ConflictError("increment-exists", f"{target} exists already") from error
+        try:
+            _fill(staging, files, owned)
+            # A rename onto an empty folder takes its place; onto any other it fails.
+            staging.rename(target)
+        except BaseException:
+            with suppress(OSError):
+                target.rmdir()
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+        atomic.sync_folder(increments)
+    return target
+
+
+def _fill(folder: Path, files: Mapping[str, bytes], owned: Sequence[str]) -> None:
+    from specweave.files import ledger  # noqa: PLC0415 - start-up: finding increments generates nothing
+
+    if owned:
+        ledger.plan(folder, {path: files[path] for path in owned}, kind="documents").apply()
+        (folder / ledger.LOCK).unlink()
+    for path, content in files.items():
+        if path not in owned:
+            atomic.write(folder / path, content)
+
+
+def _only_open(increments: Sequence[Increment], kind: str | None) -> Increment:
+    candidates = []
+    for increment in increments:
+        metadata = increment.metadata()
+        if metadata.is_open and (kind is None or metadata.type == kind):
+            candidates.append(increment)
+    words = f"open {kind} increment" if kind else "open increment"
+    if not candidates:
+        raise NotFoundError(
+            "increment-not-found",
+            f"there is no {words}",
+            next_step="name an increment" if increments else 'make one: /sw:inc "Deploy the model"',
+        )
+    return _single(candidates, f"there is more than one {words}")
+
+
+def _single(candidates: Sequence[Increment], complaint: str) -> Increment:
+    if len(candidates) == 1:
+        return candidates[0]
+    raise NotFoundError(
+        "increment-ambiguous",
+        f"{complaint}: {_listing(candidates)}",
+        next_step="name one of them",
+        details={"candidates": [candidate.id for candidate in candidates]},
+    )
+
+
+def _listing(increments: Sequence[Increment]) -> str:
+    shown = [increment.id for increment in increments[:8]]
+    return ", ".join(shown) + (f" and {len(increments) - len(shown)} more" if len(increments) > len(shown) else "")
