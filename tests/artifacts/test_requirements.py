@@ -85,9 +85,7 @@ def test_without_a_network_the_next_step_is_said(context: Context, monkeypatch: 
 @pytest.mark.parametrize(
     "libraries", [{"numpy\n--index-url": "1"}, {"numpy": "1\n-e ."}, {"numpy": "1 ; x"}, {"-r": "1"}, {"numpy": ""}]
 )
-def test_a_manifest_cannot_smuggle_an_option_into_the_requirements(
-    context: Context, libraries: dict[str, str]
-) -> None:
+def test_a_manifest_cannot_smuggle_an_option_into_the_requirements(context: Context, libraries: dict[str, str]) -> None:
     with pytest.raises(ModelError) as raised:
         requirements.locked(package("estimator", libraries=libraries), context)
     assert raised.value.code == "libraries-invalid"
