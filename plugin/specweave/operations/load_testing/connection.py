@@ -1,0 +1,257 @@
+"""One HTTP/1.1 connection that carries one request at a time, and the pool that keeps them open."""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol, TypeVar, cast
+
+import httptools
+
+from specweave.operations.load_testing.outcomes import EngineError, Outcome
+from specweave.operations.load_testing.plan import Target
+
+MAX_ANSWER_BYTES = 1_048_576
+_DIAL_TIMEOUT_S = 5.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
+
+ProtocolT = TypeVar("ProtocolT", bound=asyncio.BaseProtocol)
+
+
+class Receiver(Protocol):
+    """Who started the requests and hears of their ends."""
+
+    def answered(self, connection: "Connection", index: int, status: int, body: bytes) -> None:
+        """A whole answer came; the connection is ready for the next request if it is still open."""
+
+    def failed(self, index: int, outcome: Outcome, reason: str) -> None:
+        """The connection broke before the whole answer was there."""
+
+    def available(self, connection: "Connection") -> None:
+        """A connection became free."""
+
+    def unreachable(self, reason: str) -> None:
+        """Dialling failed and no connection is open."""
+
+
+class Connection(asyncio.Protocol):
+    """An open connection.
+
+    Attributes:
+        index: the request under way, -1 for none.
+        was_used: a whole answer came over it.
+    """
+
+    __slots__ = ("_chunks", "_framed", "_headers_done", "_parser", "_pool", "_size", "_transport", "index", "was_used")
+
+    def __init__(self, pool: "Pool") -> None:
+        self._pool = pool
+        self._transport: asyncio.Transport | None = None
+        self._parser: httptools.HttpResponseParser | None = None
+        self.index = -1
+        self.was_used = False
+        self._reset_answer()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a request may be sent."""
+        return self._transport is not None
+
+    def send(self, index: int, request: bytes) -> None:
+        """Start request `index`; the connection must be open and free."""
+        assert self._transport is not None  # noqa: S101 - the caller's duty; an error here is ours, not the server's
+        self.index = index
+        self._transport.write(request)
+
+    def abort(self) -> None:
+        """Close at once; the request under way, if any, is no longer heard of."""
+        self.index = -1
+        if self._transport is not None:
+            self._transport.abort()
+        self._forget()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the event loop."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+        self._parser = httptools.HttpResponseParser(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the event loop."""
+        if self._parser is None:
+            return
+        if self.index < 0:
+            self._end(Outcome.MALFORMED, "data came without a request")
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._end(Outcome.MALFORMED, f"not HTTP: {error}")
+
+    def eof_received(self) -> None:
+        """Called by the event loop; the transport then closes itself."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the event loop."""
+        if self.index >= 0 and self._headers_done and not self._framed and exc is None and self._parser is not None:
+            self.on_message_complete()  # an answer without a length ends with the connection
+        elif self.index >= 0:
+            outcome = Outcome.RESET if exc else Outcome.CLOSED
+            self._end(outcome, str(exc) if exc else "the server closed the connection")
+        self._forget()
+
+    def on_header(self, name: bytes, _value: bytes) -> None:
+        """Called by the parser."""
+        if name.lower() in {b"content-length", b"transfer-encoding"}:
+            self._framed = True
+
+    def on_headers_complete(self) -> None:
+        """Called by the parser."""
+        self._headers_done = True
+
+    def on_body(self, body: bytes) -> None:
+        """Called by the parser."""
+        self._size += len(body)
+        if self._size <= MAX_ANSWER_BYTES:
+            self._chunks.append(body)
+        elif self.index >= 0:
+            self._end(Outcome.TOO_LARGE, f"more than {MAX_ANSWER_BYTES:,} bytes")
+
+    def on_message_complete(self) -> None:
+        """Called by the parser."""
+        parser = self._parser
+        if parser is None or self.index < 0:
+            return
+        status, body, index = parser.get_status_code(), b"".join(self._chunks), self.index
+        keep = self._framed and parser.should_keep_alive()
+        self._reset_answer()
+        if status < 200:  # noqa: PLR2004 - an interim answer; the final one follows
+            return
+        self.index, self.was_used = -1, True
+        if not keep:
+            self.abort()
+        if self._pool.receiver:
+            self._pool.receiver.answered(self, index, status, body)
+
+    def _end(self, outcome: Outcome, reason: str) -> None:
+        index = self.index
+        self.abort()
+        if index >= 0 and self._pool.receiver:
+            self._pool.receiver.failed(index, outcome, reason)
+
+    def _forget(self) -> None:
+        # Parser and transport point back here: without a collector they would stay for ever.
+        was_open, self._transport, self._parser = self._transport is not None, None, None
+        if was_open:
+            self._pool.lost(self)
+
+    def _reset_answer(self) -> None:
+        self._chunks: list[bytes] = []
+        self._size, self._framed, self._headers_done = 0, False, False
+
+
+class Pool:
+    """Keeps a number of connections open and dials again what is lost.
+
+    Attributes:
+        idle: open and free, used in turn so that none is idle long enough for the server to close it.
+        receiver: hears of everything that happens; None between two steps.
+        dialled: connections opened so far.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._tls = ssl.create_default_context() if target.secure else None
+        self._size = 0
+        self._open: set[Connection] = set()
+        self._dialling: set[asyncio.Task[None]] = set()
+        self.idle: deque[Connection] = deque()
+        self.receiver: Receiver | None = None
+        self.dialled = 0
+
+    async def resize(self, size: int) -> None:
+        """Have `size` connections, dialled before this returns, as far as the service accepts them."""
+        self._size = size
+        while len(self._open) > size and self.idle:
+            self.idle.popleft().abort()
+        self._redial()
+        if self._dialling:
+            await asyncio.wait(self._dialling, timeout=_DIAL_TIMEOUT_S)
+
+    async def reach(self) -> None:
+        """Insist on the service being there, by one connection that carries nothing.
+
+        Raises:
+            EngineError: `service-unreachable`.
+        """
+        try:
+            transport, _ = await self._connect(asyncio.Protocol)
+        except OSError as error:
+            raise EngineError(
+                "service-unreachable",
+                f"no connection to {self._target.authority}: {str(error) or type(error).__name__}",
+                next_step="check the address and that the service runs",
+            ) from error
+        transport.close()
+
+    async def close(self) -> None:
+        """Close everything."""
+        self._size = 0
+        for task in tuple(self._dialling):
+            task.cancel()
+        await asyncio.gather(*self._dialling, return_exceptions=True)
+        for connection in tuple(self._open):
+            connection.abort()
+        await asyncio.sleep(0)  # the event loop closes the sockets in its next round
+
+    def take(self) -> Connection | None:
+        """A free connection, or None."""
+        while self.idle:
+            connection = self.idle.popleft()
+            if connection.is_open:
+                return connection
+        return None
+
+    def lost(self, connection: Connection) -> None:
+        """`connection` is gone: dial another, after a pause if it was never of use."""
+        self._open.discard(connection)
+        self._redial(pause_s=0.0 if connection.was_used else _FIRST_PAUSE_S)
+
+    def _redial(self, *, pause_s: float = 0.0) -> None:
+        for _ in range(self._size - len(self._open) - len(self._dialling)):
+            self._dialling.add(asyncio.get_running_loop().create_task(self._dial(pause_s)))
+
+    async def _dial(self, pause_s: float) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - narrows the type: this is a coroutine of a task
+        try:
+            while len(self._open) < self._size:
+                await asyncio.sleep(pause_s)
+                pause_s = min(_LONGEST_PAUSE_S, max(_FIRST_PAUSE_S, pause_s * 2))
+                try:
+                    _, connection = await self._connect(lambda: Connection(self))
+                except OSError as error:
+                    if self.receiver and not self._open:
+                        self.receiver.unreachable(str(error) or type(error).__name__)
+                    continue
+                self.dialled += 1
+                if self._add(connection):
+                    return
+        finally:
+            self._dialling.discard(task)
+
+    async def _connect(self, protocol: Callable[[], ProtocolT]) -> tuple[asyncio.Transport, ProtocolT]:
+        async with asyncio.timeout(_DIAL_TIMEOUT_S):
+            return await asyncio.get_running_loop().create_connection(
+                protocol, self._target.host, self._target.port, ssl=self._tls
+            )
+
+    def _add(self, connection: Connection) -> bool:
+        if len(self._open) >= self._size or not connection.is_open:
+            connection.abort()
+            return False
+        self._open.add(connection)
+        if self.receiver:
+            self.receiver.available(connection)
+        else:
+            self.idle.append(connection)
+        return True

@@ -1,0 +1,176 @@
+"""The load generator, a process of its own: `python -m specweave.operations.load_testing.engine PLAN FOLDER`.
+
+It reads a plan (JSON), writes `step-<k>.npz` with the moments of every request, `summary.json`, and lines of progress
+(JSON) on standard error. A failure is one JSON object on standard error and exit status 1.
+"""
+
+import asyncio
+import gc
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import uvloop
+
+from specweave.errors import SpecweaveError
+from specweave.operations.load_testing.connection import Pool
+from specweave.operations.load_testing.outcomes import EngineError
+from specweave.operations.load_testing.plan import Exchange, Plan, Step, Target, parse_target, schedule
+from specweave.operations.load_testing.run import Request, Run
+from specweave.operations.load_testing.summary import StepSummary, Summary
+
+_WARM_UP_REQUESTS, _WARM_UP_RATE = 40, 100.0
+_SETTLED_FACTOR, _SETTLED_SLACK_S = 2.0, 0.002
+_SETTLE_DEADLINE_S = 15.0
+
+
+def render_requests(target: Target, corpus: Sequence[Exchange], headers: Mapping[str, str]) -> tuple[Request, ...]:
+    """The requests as they go over the wire.
+
+    Raises:
+        EngineError: `header-invalid`.
+    """
+    lines = [f"POST {target.path} HTTP/1.1", f"Host: {target.authority}", "User-Agent: specweave-load-test"]
+    lines += ["Accept: application/json", "Content-Type: application/json"]
+    for name, value in headers.items():
+        if not (name + value).isprintable() or not (name + value).isascii():
+            raise EngineError("header-invalid", f"the value of header {name!r} holds characters that HTTP forbids")
+        lines.append(f"{name}: {value}")
+    head = "\r\n".join(lines)
+    requests = []
+    for exchange in corpus:
+        body = exchange.body.encode()
+        requests.append(Request(f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body, exchange.expected))
+    return tuple(requests)
+
+
+class Engine:
+    """Does a plan."""
+
+    def __init__(self, plan: Plan, folder: Path, environment: Mapping[str, str]) -> None:
+        self._plan, self._folder = plan, folder
+        target = parse_target(plan.url)
+        headers = {name: environment[variable] for name, variable in plan.header_variables.items()}
+        self._requests = render_requests(target, plan.corpus, headers)
+        self._pool = Pool(target)
+        self._unhurried_s = 0.0
+
+    async def conduct(self) -> Summary:
+        """Run all steps.
+
+        Raises:
+            EngineError: `service-unreachable`.
+        """
+        steps: list[StepSummary] = []
+        try:
+            await self._warm_up()
+            for number, step in enumerate(self._plan.steps):
+                summary, any_correct = await self._measure(number, step)
+                steps.append(summary)
+                if not any_correct:
+                    break
+        finally:
+            await self._pool.close()
+        versions = {
+            "python": platform.python_version(),
+            "uvloop": version("uvloop"),
+            "httptools": version("httptools"),
+        }
+        return Summary(tuple(steps), versions)
+
+    async def _warm_up(self) -> None:
+        """Every body at least once, at a low rate; what an answer takes when nothing else is under way."""
+        await self._pool.reach()
+        await self._pool.resize(self._plan.connections or self._plan.steps[0].connections)
+        count = max(len(self._requests), _WARM_UP_REQUESTS)
+        self._unhurried_s = await self._probe(count)
+
+    async def _settle(self) -> None:
+        """Wait until the service answers as it did at first: overload lasts longer than its cause."""
+        limit = self._unhurried_s * _SETTLED_FACTOR + _SETTLED_SLACK_S
+        deadline = time.monotonic() + _SETTLE_DEADLINE_S
+        while await self._probe(_WARM_UP_REQUESTS) > limit and time.monotonic() < deadline:
+            pass
+
+    async def _probe(self, count: int) -> float:
+        run = self._run([index / _WARM_UP_RATE for index in range(count)])
+        await run.finish()
+        return float(np.median(np.subtract(run.done, run.due)))
+
+    def _run(self, offsets: Sequence[float], position: int | None = None) -> Run:
+        def report(fraction: float, done: int, failed: int) -> None:
+            if position is not None:
+                line = {"step": position, "fraction": round(fraction, 4), "done": done, "failed": failed}
+                print(json.dumps(line), file=sys.stderr, flush=True)  # noqa: T201 - the engine's protocol
+
+        return Run(
+            self._pool,
+            self._requests,
+            offsets,
+            tolerance=self._plan.tolerance,
+            timeout_s=self._plan.timeout_s,
+            report=report,
+        )
+
+    async def _measure(self, number: int, step: Step) -> tuple[StepSummary, bool]:
+        connections = self._plan.connections or step.connections
+        if number:
+            await self._settle()
+        await self._pool.resize(connections)
+        offsets = schedule(step, self._plan.arrivals, self._plan.seed + number).tolist()
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        dialled, cpu, started = self._pool.dialled, time.process_time(), time.monotonic()
+        try:
+            run = self._run(offsets, number)
+            await run.finish()
+        finally:
+            gc.enable()
+            gc.unfreeze()
+        summary = StepSummary(
+            seconds=time.monotonic() - started,
+            cpu_seconds=time.process_time() - cpu,
+            connections=connections,
+            reconnects=self._pool.dialled - dialled,
+            longest_queue=run.longest_queue,
+            samples=run.samples,
+        )
+        arrays: dict[str, Any] = {
+            name: np.asarray(getattr(run, name)) - run.start for name in ("due", "released", "done")
+        }
+        sent = np.asarray(run.sent)
+        arrays["sent"] = np.where(sent > 0, sent - run.start, np.nan)
+        outcome = np.asarray(run.outcome)
+        np.savez(self._folder / f"step-{number}.npz", outcome=outcome, **arrays)
+        return summary, bool((outcome == 1).any())
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do the plan in file `arguments[0]`, results into folder `arguments[1]`; the exit status."""
+    folder = Path(arguments[1])
+    try:
+        plan = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=Plan)
+        plan.check()
+        if plan.cores and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, plan.cores)
+        engine = Engine(plan, folder, os.environ)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            summary = runner.run(engine.conduct())
+    except SpecweaveError as error:
+        print(json.dumps({"error": error.as_dict()}), file=sys.stderr, flush=True)  # noqa: T201 - the engine's protocol
+        return 1
+    (folder / "summary.json").write_bytes(msgspec.json.encode(summary))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

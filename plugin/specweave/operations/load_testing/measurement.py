@@ -1,0 +1,124 @@
+"""Runs the engine as a process of its own and turns what it recorded into figures."""
+
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from specweave.command import Context, Progress
+from specweave.errors import OperationError
+from specweave.host import tool_python
+from specweave.operations.load_testing.plan import Plan
+from specweave.operations.load_testing.statistics import StepMeasurement, summarize
+from specweave.operations.load_testing.summary import Summary
+
+_ENGINE = "specweave.operations.load_testing.engine"
+_GRACE_S = 120.0
+_PAUSE_BETWEEN_STEPS_S = 20.0
+
+
+class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a load test measured.
+
+    Attributes:
+        steps: as planned; fewer when a step had no correct answer at all.
+        machine: processor, cores, system.
+        versions: of what generated the load.
+    """
+
+    steps: tuple[StepMeasurement, ...]
+    machine: dict[str, str]
+    versions: dict[str, str]
+
+
+def run_load_test(context: Context, plan: Plan) -> Measurement:
+    """Measure a service that is ready.
+
+    Args:
+        context: its host runs the engine, its `report` hears of the progress.
+        plan: what to do.
+
+    Raises:
+        InvalidInputError: the plan cannot be run.
+        OperationError: `service-unreachable`, or `load-generator-failed`.
+    """
+    plan.check()
+    with tempfile.TemporaryDirectory(prefix="specweave-load-") as temporary:
+        folder = Path(temporary)
+        path = folder / "plan.json"
+        path.write_bytes(msgspec.json.encode(plan))
+        longest = sum(step.duration_s + plan.timeout_s + _PAUSE_BETWEEN_STEPS_S for step in plan.steps)
+        completed = context.host.run(
+            [tool_python(), "-m", _ENGINE, str(path), str(folder)],
+            timeout_s=longest + _GRACE_S,
+            on_line=_follow(plan, context.report),
+        )
+        if completed.returncode != 0:
+            raise _failure(completed.stderr, completed.returncode)
+        summary = msgspec.json.decode((folder / "summary.json").read_bytes(), type=Summary)
+        steps = []
+        for number, (step, account) in enumerate(zip(plan.steps, summary.steps, strict=False)):
+            with np.load(folder / f"step-{number}.npz") as moments:
+                steps.append(summarize(step, dict(moments), account))
+    return Measurement(tuple(steps), describe_machine(), summary.versions)
+
+
+def split_cores() -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Cores for the server and cores for the engine, apart where there is more than one; both empty for anywhere."""
+    if not hasattr(os, "sched_getaffinity"):
+        return (), ()
+    cores = sorted(os.sched_getaffinity(0))
+    return (tuple(cores[:-1]), tuple(cores[-1:])) if len(cores) > 1 else ((), ())
+
+
+def describe_machine() -> dict[str, str]:
+    """Processor, cores, system: what figures are worth nothing without."""
+    processor = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if sys.platform == "linux" and information.exists():
+        for line in information.read_text("utf-8", "replace").splitlines():
+            if line.startswith("model name"):
+                processor = line.partition(":")[2].strip()
+                break
+    return {
+        "processor": processor,
+        "cores": str(os.cpu_count() or 1),
+        "system": f"{platform.system()} {platform.release()}",
+    }
+
+
+def _follow(plan: Plan, report: Callable[[Progress], None]) -> Callable[[str], None]:
+    total = sum(step.duration_s for step in plan.steps)
+
+    def on_line(line: str) -> None:
+        try:
+            moment = json.loads(line)
+            step = plan.steps[moment["step"]]
+        except (ValueError, KeyError, TypeError):
+            return
+        before = sum(earlier.duration_s for earlier in plan.steps[: moment["step"]])
+        failed = f", {moment['failed']} failed" if moment["failed"] else ""
+        report(
+            Progress(
+                f"{step.rate:g} RPS for {step.duration_s:g} s: {moment['done']} of {step.requests} answered{failed}",
+                (before + moment["fraction"] * step.duration_s) / total,
+            )
+        )
+
+    return on_line
+
+
+def _failure(stderr: str, returncode: int) -> OperationError:
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    try:
+        error = json.loads(lines[-1])["error"]
+    except (ValueError, KeyError, TypeError, IndexError):
+        last = lines[-1] if lines else "it said nothing"
+        return OperationError("load-generator-failed", f"the load generator ended with status {returncode}: {last}")
+    return OperationError(error["code"], error["message"], next_step=error["next_step"], details=error["details"])

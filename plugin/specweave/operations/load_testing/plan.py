@@ -1,0 +1,169 @@
+"""What a load test is to do: steps of a rate and a duration, the arrivals, and the requests with their right answers.
+
+The plan is the whole input of the engine, as JSON; it knows nothing of increments.
+"""
+
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from specweave.errors import InvalidInputError
+
+Arrivals = Literal["poisson", "constant"]
+
+MAX_RATE = 100_000.0
+MAX_REQUESTS = 10_000_000
+FEWEST_CONNECTIONS, MOST_CONNECTIONS = 4, 256
+
+
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One rate, held for a time.
+
+    Attributes:
+        rate: requests a second.
+        duration_s: seconds in which requests start; answers may come later.
+    """
+
+    rate: float
+    duration_s: float
+
+    @property
+    def requests(self) -> int:
+        """How many requests the step starts; at least one."""
+        return max(1, round(self.rate * self.duration_s))
+
+    @property
+    def connections(self) -> int:
+        """Connections that are dialled before the step: what a service needs that takes a second to answer."""
+        return min(MOST_CONNECTIONS, max(FEWEST_CONNECTIONS, round(self.rate)))
+
+
+class Exchange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A request body and what must be in its answer.
+
+    Attributes:
+        body: JSON text.
+        expected: fields of the JSON object that must be in the answer, with these values; numbers within the plan's
+            tolerance. Empty: any JSON object is right.
+    """
+
+    body: str
+    expected: dict[str, object] = {}
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A load test.
+
+    Attributes:
+        url: where the requests go; never anywhere else, whatever the answers say.
+        steps: run in this order, with a pause in which queues drain.
+        corpus: bodies, used in turn.
+        arrivals: `poisson` is how independent callers arrive; `constant` spaces evenly, which flatters a server.
+        tolerance: allowed difference of numbers, absolute up to 1 and relative beyond.
+        timeout_s: from the intended start of a request to the end of its answer.
+        connections: overrides what each step asks for.
+        seed: of the random arrivals.
+        header_variables: header name → environment variable that holds its value, so that no secret is in the plan.
+        cores: where the engine runs; empty for anywhere.
+    """
+
+    url: str
+    steps: tuple[Step, ...]
+    corpus: tuple[Exchange, ...]
+    arrivals: Arrivals = "poisson"
+    tolerance: float = 1e-5
+    timeout_s: float = 10.0
+    connections: int | None = None
+    seed: int = 0
+    header_variables: dict[str, str] = {}
+    cores: tuple[int, ...] = ()
+
+    def check(self) -> None:
+        """Refuse what cannot be run.
+
+        Raises:
+            InvalidInputError: `load-test-plan-invalid`, or `url-invalid`.
+        """
+        parse_target(self.url)
+        if not self.steps or not self.corpus:
+            raise InvalidInputError("load-test-plan-invalid", "a load test needs a step and a request body")
+        for step in self.steps:
+            if not 0 < step.rate <= MAX_RATE or not step.duration_s > 0:
+                raise InvalidInputError(
+                    "load-test-plan-invalid",
+                    f"{step.rate:g} requests a second for {step.duration_s:g} s cannot be run",
+                    next_step=f"use a rate above 0 and up to {MAX_RATE:,.0f}",
+                )
+            if step.rate * step.duration_s > MAX_REQUESTS:
+                raise InvalidInputError(
+                    "load-test-plan-invalid",
+                    f"{step.rate:g} requests a second for {step.duration_s:g} s are more than {MAX_REQUESTS:,}",
+                    next_step="shorten --duration or lower --rps",
+                )
+
+
+class Target(msgspec.Struct, frozen=True):
+    """The parts of a URL that a request needs."""
+
+    secure: bool
+    host: str
+    port: int
+    path: str
+
+    @property
+    def authority(self) -> str:
+        """For the Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
+
+    @property
+    def base(self) -> str:
+        """The URL without its path."""
+        return f"{'https' if self.secure else 'http'}://{self.authority}"
+
+
+def parse_target(url: str) -> Target:
+    """The parts of `url`; without a path, `/predict` is meant.
+
+    Raises:
+        InvalidInputError: `url-invalid`.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise _invalid(url, str(error)) from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise _invalid(url, "it does not begin with http:// or https:// and a host")
+    if parts.username is not None or parts.password is not None:
+        raise _invalid(url.rpartition("@")[2], "a user or password does not belong in a URL")
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise _invalid(url, "it holds characters that must be percent-encoded")
+    if port == 0:
+        raise _invalid(url, "port 0 cannot be called")
+    path = parts.path if parts.path not in {"", "/"} else "/predict"
+    secure = parts.scheme == "https"
+    return Target(
+        secure, parts.hostname, port or (443 if secure else 80), path + (f"?{parts.query}" if parts.query else "")
+    )
+
+
+def _invalid(url: str, reason: str) -> InvalidInputError:
+    return InvalidInputError(
+        "url-invalid", f"{url[:200]!r} cannot be called: {reason}", next_step="name it as http://127.0.0.1:8000"
+    )
+
+
+def schedule(step: Step, arrivals: Arrivals, seed: int) -> NDArray[np.float64]:
+    """When each request of a step starts: seconds from the start of the step, ascending, all below its duration.
+
+    Poisson arrivals are drawn with their number given, `step.requests` times independent and uniform: the intended rate
+    is then exact and two runs are comparable.
+    """
+    count = step.requests
+    if arrivals == "constant":
+        return np.arange(count) / count * step.duration_s
+    return np.sort(np.random.default_rng(seed).random(count)) * step.duration_s

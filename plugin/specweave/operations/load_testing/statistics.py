@@ -1,0 +1,141 @@
+"""What the moments of a step's requests amount to. Exact quantiles of all values; never averages of percentiles."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from specweave.operations.load_testing.outcomes import Outcome, name
+from specweave.operations.load_testing.plan import Step
+from specweave.operations.load_testing.summary import StepSummary
+
+SAMPLES_FOR_P95, SAMPLES_FOR_P99 = 200, 1_000
+
+Floats = NDArray[np.float64]
+
+
+class Percentiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of durations, in milliseconds; None where there are too few samples for it.
+
+    Attributes:
+        samples: how many values they are of.
+        p50, p95, p99: the smallest value that at least that share of all values does not exceed; p95 of 200 samples
+            at least, p99 of 1,000.
+        maximum: the largest value.
+    """
+
+    samples: int
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    maximum: float | None = None
+
+
+class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Requests that failed in one way, with the first of them in words."""
+
+    cause: str
+    count: int
+    sample: str
+
+
+class Generator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How well the engine kept its schedule.
+
+    Attributes:
+        lateness: between the intended start and the moment the engine got to the request.
+        cpu: share of one core that it used, 0 to 1.
+        waiting: between that moment and the sending, for want of a free connection; counted in the latency.
+        longest_queue: most requests that waited for a connection at once.
+        connections, reconnects: dialled before the step, and again during it.
+    """
+
+    lateness: Percentiles
+    cpu: float
+    waiting: Percentiles
+    longest_queue: int
+    connections: int
+    reconnects: int
+
+
+class StepMeasurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One rate as measured.
+
+    Attributes:
+        rate: intended requests a second.
+        duration_s: intended seconds.
+        requests: how many were due; each ended in one way or another.
+        correct: how many got the right answer in time.
+        achieved_rate: correct answers a second, until the last of them.
+        error_rate: share of requests that failed, 0 to 1.
+        latency: from the intended start to the end of the answer, of the requests that were answered correctly and of
+            those that timed out, which count with the timeout; quick failures would flatter and are in the error rate.
+        service_time: from the sending, correct answers only.
+        failures: by cause, most frequent first.
+        generator: how well the engine kept its schedule.
+    """
+
+    rate: float
+    duration_s: float
+    requests: int
+    correct: int
+    achieved_rate: float
+    error_rate: float
+    latency: Percentiles
+    service_time: Percentiles
+    failures: tuple[Failure, ...]
+    generator: Generator
+
+
+def percentiles(seconds: Floats) -> Percentiles:
+    """Exact quantiles of durations given in seconds."""
+    if not len(seconds):
+        return Percentiles(0)
+    values = np.asarray(seconds) * 1e3
+    p50, p95, p99 = np.quantile(values, [0.5, 0.95, 0.99], method="inverted_cdf").tolist()
+    return Percentiles(
+        samples=len(values),
+        p50=p50,
+        p95=p95 if len(values) >= SAMPLES_FOR_P95 else None,
+        p99=p99 if len(values) >= SAMPLES_FOR_P99 else None,
+        maximum=float(values.max()),
+    )
+
+
+def summarize(step: Step, moments: Mapping[str, NDArray[np.generic]], summary: StepSummary) -> StepMeasurement:
+    """The figures of one step.
+
+    Args:
+        step: as planned.
+        moments: `due`, `released`, `sent` (NaN: never), `done` in seconds from the start of the step, and `outcome`.
+        summary: the engine's own account.
+    """
+    due, released, sent, done = (np.asarray(moments[key], np.float64) for key in ("due", "released", "sent", "done"))
+    outcome = np.asarray(moments["outcome"], np.int64)
+    correct, timed_out, was_sent = outcome == Outcome.CORRECT, outcome == Outcome.TIMEOUT, ~np.isnan(sent)
+    count = int(correct.sum())
+    until = max(step.duration_s, float(done[correct].max())) if count else step.duration_s
+    causes = Counter(name(int(value)) for value in outcome[~correct])
+    return StepMeasurement(
+        rate=step.rate,
+        duration_s=step.duration_s,
+        requests=len(due),
+        correct=count,
+        achieved_rate=count / until,
+        error_rate=1 - count / len(due),
+        latency=percentiles((done - due)[correct | timed_out]),
+        service_time=percentiles((done - sent)[correct]),
+        failures=tuple(
+            Failure(cause, number, summary.samples.get(cause, "")) for cause, number in causes.most_common()
+        ),
+        generator=Generator(
+            lateness=percentiles(released - due),
+            cpu=summary.cpu_seconds / summary.seconds,
+            waiting=percentiles((sent - released)[was_sent]),
+            longest_queue=summary.longest_queue,
+            connections=summary.connections,
+            reconnects=summary.reconnects,
+        ),
+    )

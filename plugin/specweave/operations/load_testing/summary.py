@@ -1,0 +1,35 @@
+"""What the engine says of a plan that it did, beside the moments of each request."""
+
+import msgspec
+
+
+class StepSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the arrays of a step do not say.
+
+    Attributes:
+        seconds: wall-clock time of the step until its last answer.
+        cpu_seconds: processor time of the engine in that time.
+        connections: how many were asked for.
+        reconnects: how many had to be dialled during the step.
+        longest_queue: most requests that waited for a connection at once.
+        samples: the first case of each kind of failure.
+    """
+
+    seconds: float
+    cpu_seconds: float
+    connections: int
+    reconnects: int
+    longest_queue: int
+    samples: dict[str, str]
+
+
+class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The engine's account of a plan.
+
+    Attributes:
+        steps: those that were run; fewer than planned when a step had no correct answer at all.
+        versions: of what generated the load.
+    """
+
+    steps: tuple[StepSummary, ...]
+    versions: dict[str, str]

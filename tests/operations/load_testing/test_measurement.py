@@ -1,0 +1,199 @@
+"""The engine against real servers of known behaviour: what it reports is what the schedule and the server make true."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.operations.load_testing.servers import RIGHT, Server, as_told, serve, stalling, steady
+
+from specweave.command import Context, Progress
+from specweave.errors import InvalidInputError, OperationError
+from specweave.host import RealHost
+from specweave.operations.load_testing import Exchange, Plan, Step, run_load_test
+from specweave.operations.load_testing.statistics import StepMeasurement
+from specweave.project import Project
+
+WARM_UP = 40
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    return Context(project=Project(tmp_path), host=RealHost())
+
+
+def measure(context: Context, server: Server, rate: float, duration_s: float, **changes: object) -> StepMeasurement:
+    settings = {
+        "url": server.url,
+        "steps": (Step(rate, duration_s),),
+        "corpus": (Exchange("{}", RIGHT),),
+        "arrivals": "constant",
+        **changes,
+    }
+    (step,) = run_load_test(context, Plan(**settings)).steps
+    return step
+
+
+def told(*kinds: str, **fields: object) -> tuple[Exchange, ...]:
+    return tuple(Exchange(json.dumps({"kind": kind, **fields}), RIGHT) for kind in kinds)
+
+
+def failures(step: StepMeasurement) -> dict[str, int]:
+    return {failure.cause: failure.count for failure in step.failures}
+
+
+def test_a_server_of_five_milliseconds_is_measured_as_such(context: Context) -> None:
+    with serve(steady(0.005)) as server:
+        step = measure(context, server, 250, 1.0)
+    assert step.requests == step.correct == 250
+    assert len(server.bodies) == WARM_UP + 250
+    assert step.latency.p50 is not None
+    assert 5.0 <= step.latency.p50 < 12.0
+    assert step.service_time.p50 is not None
+    assert 5.0 <= step.service_time.p50 <= step.latency.p50
+    assert step.latency.p95 is not None
+    assert step.latency.p99 is None, "250 samples are too few for P99"
+    assert step.error_rate == 0
+    assert step.achieved_rate == pytest.approx(250, rel=0.05)
+    assert step.generator.reconnects == 0
+
+
+def test_a_stall_shows_in_every_request_it_delayed(context: Context) -> None:
+    with serve(stalling(0.002, at=WARM_UP + 300, stall_s=0.5)) as server:
+        step = measure(context, server, 500, 2.0)
+    # 250 requests were due while the server stood still; the k-th of them waited 500 - 2k ms. Of 1,000 requests the
+    # 50th slowest waited 400 ms, the 10th 480 ms. A closed loop would have seen one slow request.
+    assert step.correct == 1000
+    assert step.latency.p50 is not None
+    assert step.latency.p95 is not None
+    assert step.latency.p99 is not None
+    assert step.latency.p50 < 100
+    assert 390 <= step.latency.p95 <= 480
+    assert 470 <= step.latency.p99 <= 580
+
+
+def test_each_way_to_fail_is_counted_under_its_own_name_with_a_sample(context: Context) -> None:
+    with serve(steady(0)) as elsewhere, serve(as_told) as server:
+        corpus = told(
+            "right", "right-chunked", "right-until-close", "right-then-close", "status-500", "redirect", "wrong",
+            "slightly-off", "no-json", "no-http", "too-large", "reset", "cut", "hang", to=elsewhere.url,
+        )  # fmt: skip
+        step = measure(context, server, 140, 1.0, corpus=corpus, timeout_s=0.5)
+        assert elsewhere.connections == 0, "redirects are never followed"
+    assert failures(step) == {
+        "status 500": 10,
+        "status 302": 10,
+        "wrong answer": 20,
+        "malformed answer": 20,
+        "answer too large": 10,
+        "connection reset": 10,
+        "connection closed before the answer": 10,
+        "timeout": 10,
+    }
+    samples = {failure.cause: failure.sample for failure in step.failures}
+    assert samples["status 500"] == '{"detail": "broken"}'
+    assert samples["wrong answer"] == "prediction is 'bad', expected 'good'"
+    assert step.correct == 40
+    assert step.error_rate == pytest.approx(100 / 140)
+
+
+def test_a_request_that_timed_out_counts_with_the_timeout(context: Context) -> None:
+    with serve(as_told) as server:
+        step = measure(context, server, 100, 1.0, corpus=told("right", "hang"), timeout_s=0.4)
+    assert failures(step) == {"timeout": 50}
+    assert step.latency.samples == 100
+    assert step.latency.maximum == pytest.approx(400, abs=0.01)
+
+
+def test_quick_failures_do_not_flatter_the_latency(context: Context) -> None:
+    with serve(as_told) as server:
+        step = measure(context, server, 100, 1.0, corpus=told("right", "status-500", "status-500", "status-500"))
+    assert step.latency.samples == step.correct == 25
+
+
+def test_a_server_that_closes_each_connection_costs_reconnects_and_no_errors(context: Context) -> None:
+    with serve(as_told) as server:
+        step = measure(context, server, 100, 1.0, corpus=told("right-then-close"))
+    assert step.correct == 100
+    assert step.generator.reconnects >= 99
+
+
+def test_waiting_for_a_connection_is_part_of_the_latency(context: Context) -> None:
+    with serve(steady(0.02)) as server:
+        step = measure(context, server, 100, 1.0, connections=1)
+    # One connection carries at most 50 requests a second: the last of 100 waits for about a second.
+    assert step.generator.longest_queue > 30
+    assert step.latency.maximum is not None
+    assert step.latency.maximum > 800
+    assert step.service_time.maximum is not None
+    assert step.service_time.maximum < 500
+    assert step.achieved_rate < 55
+
+
+def test_a_service_that_goes_away_is_refused_requests_and_ends_the_test(context: Context) -> None:
+    with serve(as_told) as server:
+        corpus = told("right")
+        plan = Plan(server.url, (Step(100, 1.0), Step(100, 1.0), Step(100, 1.0)), corpus, timeout_s=2.0)
+
+        def stop_after_first(progress: Progress) -> None:
+            if progress.fraction is not None and progress.fraction >= 1 / 3:
+                server.close()
+
+        measurement = run_load_test(context.with_report(stop_after_first), plan)
+    assert measurement.steps[0].correct == 100
+    assert measurement.steps[-1].correct == 0
+    assert failures(measurement.steps[-1]).keys() <= {"connection refused", "timeout", "connection reset"}
+
+
+def test_an_address_where_nobody_listens_is_a_coded_error(context: Context) -> None:
+    plan = Plan(f"http://127.0.0.1:{RealHost().free_port()}", (Step(10, 1.0),), (Exchange("{}"),))
+    with pytest.raises(OperationError) as caught:
+        run_load_test(context, plan)
+    assert caught.value.code == "service-unreachable"
+
+
+def test_progress_rises_to_one_over_all_steps(context: Context) -> None:
+    seen: list[Progress] = []
+    with serve(steady(0)) as server:
+        plan = Plan(server.url, (Step(50, 0.8), Step(100, 0.8)), (Exchange("{}", RIGHT),))
+        run_load_test(context.with_report(seen.append), plan)
+    fractions = [progress.fraction for progress in seen if progress.fraction is not None]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] > 0.5
+    assert any("50 RPS" in progress.message for progress in seen)
+
+
+def test_keys_come_from_the_environment_and_are_not_in_the_plan(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_KEY", "s3cret")
+    with serve(steady(0)) as server:
+        step = measure(context, server, 100, 0.3, header_variables={"X-API-Key": "API_KEY"})
+        assert step.error_rate == 0
+        assert all("X-API-Key: s3cret\r\n" in head for head in server.heads)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://host/",
+        "http://",
+        "localhost:8000",
+        "http://a b/",
+        "http://u:p@host/",
+        "http://h:99999/",
+        "http://h:0",
+        "",
+    ],
+)
+def test_an_address_that_cannot_be_called_is_refused(context: Context, url: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        run_load_test(context, Plan(url, (Step(10, 1.0),), (Exchange("{}"),)))
+    assert caught.value.code == "url-invalid"
+    assert "u:p" not in str(caught.value)
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), 1e9])
+def test_a_rate_that_cannot_be_run_is_refused(context: Context, rate: float) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        run_load_test(context, Plan("http://127.0.0.1:1", (Step(rate, 1.0),), (Exchange("{}"),)))
+    assert caught.value.code == "load-test-plan-invalid"

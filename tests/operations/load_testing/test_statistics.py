@@ -1,0 +1,58 @@
+"""Exact quantiles, and what the moments of a step amount to."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from specweave.operations.load_testing.outcomes import Outcome
+from specweave.operations.load_testing.plan import Step
+from specweave.operations.load_testing.statistics import percentiles, summarize
+from specweave.operations.load_testing.summary import StepSummary
+
+
+@given(st.integers(1_000, 3_000), st.integers(0, 6), st.integers(0, 2**31))
+def test_a_percentile_is_the_smallest_value_that_its_share_does_not_exceed(count: int, digits: int, seed: int) -> None:
+    values = np.random.default_rng(seed).exponential(0.02, count).round(digits)  # few digits: many equal values
+    found = percentiles(values)
+    milliseconds = values * 1e3
+    for share, value in ((0.5, found.p50), (0.95, found.p95), (0.99, found.p99)):
+        assert value is not None
+        assert (milliseconds <= value).mean() >= share
+        assert (milliseconds < value).mean() < share
+    assert found.maximum == milliseconds.max()
+
+
+@pytest.mark.parametrize(
+    ("count", "known"),
+    [(0, ""), (1, "p50"), (199, "p50"), (200, "p50 p95"), (999, "p50 p95"), (1_000, "p50 p95 p99")],
+)
+def test_a_percentile_is_not_given_where_there_are_too_few_samples(count: int, known: str) -> None:
+    found = percentiles(np.linspace(0, 1, count))
+    assert found.samples == count
+    assert " ".join(name for name in ("p50", "p95", "p99") if getattr(found, name) is not None) == known
+
+
+def test_each_request_counts_once_and_every_figure_comes_from_its_own_moments() -> None:
+    moments = {
+        "due": np.array([0.0, 1.0, 2.0, 3.0]),
+        "released": np.array([0.001, 1.002, 2.0, 3.0]),
+        "sent": np.array([0.101, 1.002, 2.0, np.nan]),
+        "done": np.array([0.2, 1.05, 2.001, 5.0]),
+        "outcome": np.array([Outcome.CORRECT, Outcome.CORRECT, 503, Outcome.TIMEOUT]),
+    }
+    summary = StepSummary(5.0, 1.0, 8, 2, 1, {"status 503": "busy"})
+    step = summarize(Step(1, 4), moments, summary)
+    assert (step.requests, step.correct, step.error_rate) == (4, 2, 0.5)
+    assert step.achieved_rate == pytest.approx(0.5)
+    assert step.latency.samples == 3
+    assert step.latency.p50 == pytest.approx(200)
+    assert step.latency.maximum == pytest.approx(2_000)
+    assert step.service_time.maximum == pytest.approx(99)
+    assert [(failure.cause, failure.count, failure.sample) for failure in step.failures] == [
+        ("status 503", 1, "busy"),
+        ("timeout", 1, ""),
+    ]
+    assert step.generator.lateness.maximum == pytest.approx(2)
+    assert step.generator.waiting.maximum == pytest.approx(100)
+    assert step.generator.cpu == pytest.approx(0.2)
