@@ -10,9 +10,9 @@ from specweave.increments.store import Increment
 from specweave.model_packages import store as package_store
 from specweave.model_packages.store import Package
 from specweave.operations import image_building
+from specweave.operations.file_changes import file_changes
 from specweave.operations.image_building import Build
 from specweave.operations.ml.containerize import COMMAND, ContainerizeRequest, ContainerizeResult
-from specweave.operations.ml.deploy_prepare import FileChange
 
 
 def containerize(request: ContainerizeRequest, context: Context) -> ContainerizeResult:
@@ -26,7 +26,7 @@ def containerize(request: ContainerizeRequest, context: Context) -> Containerize
         increment=increment.id,
         dockerfile=context.project.relative(increment.folder / container.DOCKERFILE),
         python_version=container.base_version(package, request.python_version),
-        changes=[FileChange(path=change.path, action=change.action, diff=change.diff) for change in plan.changes],
+        changes=file_changes(plan.changes),
         tag=request.tag or container.image_tag(package, settings),
         dry_run=request.dry_run,
     )

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from specweave.command import Annotations, Command, Context, IncrementName, Request, Result
-from specweave.operations.ml.deploy_prepare import FileChange
+from specweave.operations.file_changes import FileChange, described
 
 
 class ContainerizeRequest(Request):
@@ -51,10 +51,7 @@ class ContainerizeResult(Result):
         """The result in a few lines of markdown, ending with the next step."""
         verb = "Would generate" if self.dry_run else "Generated"
         lines = [f"{verb} `{self.dockerfile}` on Python {self.python_version}", ""]
-        lines += [f"- {change.path}: {change.action}" for change in self.changes]
-        for conflict in (change for change in self.changes if change.action == "conflict"):
-            lines += ["", f"`{conflict.path}` was edited by hand and stays as it is; the new text differs:", ""]
-            lines += ["```diff", conflict.diff.rstrip("\n"), "```"]
+        lines += described(self.changes)
         if self.findings is not None:
             lines.append("- hadolint: " + ("clean" if not self.findings else "; ".join(self.findings)))
         if self.image:

@@ -1,13 +1,9 @@
 """`ml deploy-prepare`: from a trained model to a deployment increment with its package and artifacts."""
 
-from typing import TYPE_CHECKING
-
 from pydantic import Field
 
 from specweave.command import Annotations, Command, Context, IncrementName, Request, Result
-
-if TYPE_CHECKING:
-    from specweave.operations.deployment_preparation import Change
+from specweave.operations.file_changes import FileChange, described, file_changes
 
 
 class DeployPrepareRequest(Request):
@@ -15,7 +11,8 @@ class DeployPrepareRequest(Request):
 
     increment: IncrementName = None
     model: str | None = Field(
-        None, description="Model file in the project (joblib, pickle, skops, ONNX). Omit it where the increment names one."
+        None,
+        description="Model file in the project (joblib, pickle, skops, ONNX). Omit it where the increment names one.",
     )
     data: str | None = Field(None, description="Training data in the project (CSV or Parquet), for types and ranges.")
     held_out: str | None = Field(
@@ -25,14 +22,6 @@ class DeployPrepareRequest(Request):
     name: str | None = Field(None, description="Name of the model; by default from the file's name.")
     dry_run: bool = Field(False, description="Show what would be made, write nothing.")
     lay_new: bool = Field(False, description="Lay a .new file beside each generated file that a person edited.")
-
-
-class FileChange(Result):
-    """One file of the increment: what happens to it, and the difference where a person's edit stands in the way."""
-
-    path: str
-    action: str
-    diff: str = ""
 
 
 class DeployPrepareResult(Result):
@@ -56,21 +45,17 @@ class DeployPrepareResult(Result):
 
     def text(self) -> str:
         """The result in a few lines of markdown, ending with the next step."""
-        changed = [change for change in self.changes if change.action != "unchanged"]
         lines = [f"{'Would prepare' if self.dry_run else 'Prepared'} `{self.increment}` for {self.model}"]
         if self.version:
             lines[0] += f", version {self.version}"
             lines += [
                 "",
                 f"- runs as {self.execution}: one row {self.estimator_us:,.0f} → {self.executable_us:,.1f} µs",
-                f"- parity on {self.parity_rows:,} rows: {self.label_mismatches} labels differ, "
-                f"largest difference {self.max_difference:.1e}",
+                f"- parity on {self.parity_rows:,} rows: {self.label_mismatches} labels differ",
+                f"- largest difference: {self.max_difference:.1e}",
                 f"- package: {self.package}",
             ]
-        lines.append(f"- files: {_count(changed)}" if changed else "- files: all unchanged")
-        for conflict in (change for change in changed if change.action == "conflict"):
-            lines += ["", f"`{conflict.path}` was edited by hand and stays as it is; the new text differs:", ""]
-            lines += ["```diff", conflict.diff.rstrip("\n"), "```"]
+        lines += described(self.changes)
         if self.reset_tasks:
             lines.append(f"- to do again for this version: {', '.join(self.reset_tasks)}")
         if self.report:
@@ -78,13 +63,6 @@ class DeployPrepareResult(Result):
         number = self.increment[:4]
         lines += ["", f"Next: review the increment, then `/sw:do {number}` or `/ml:load-test {number}`."]
         return "\n".join(lines)
-
-
-def _count(changes: list[FileChange]) -> str:
-    counts: dict[str, int] = {}
-    for change in changes:
-        counts[change.action] = counts.get(change.action, 0) + 1
-    return ", ".join(f"{number} {action}" for action, number in sorted(counts.items()))
 
 
 def run(request: DeployPrepareRequest, context: Context) -> DeployPrepareResult:
@@ -95,16 +73,21 @@ def run(request: DeployPrepareRequest, context: Context) -> DeployPrepareResult:
         InvalidInputError: a name or a path that cannot be used.
         ModelError: the model cannot be read, converted or trusted; nothing is left behind.
     """
-    from specweave.operations import deployment_preparation  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.arguments import slash_line  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.operations import deployment_preparation  # noqa: PLC0415
+    from specweave.operations.model_choice import Wanted  # noqa: PLC0415
 
     prepared = deployment_preparation.prepare(
         context,
+        command=slash_line(COMMAND, request),
         increment_name=request.increment,
-        model=request.model,
-        data=request.data,
-        held_out=request.held_out,
-        target=request.target,
-        name=request.name,
+        wanted=Wanted(
+            model=request.model,
+            data=request.data,
+            held_out=request.held_out,
+            target=request.target,
+            name=request.name,
+        ),
         dry_run=request.dry_run,
         lay_new=request.lay_new,
     )
@@ -121,15 +104,11 @@ def run(request: DeployPrepareRequest, context: Context) -> DeployPrepareResult:
         max_difference=manifest.parity.max_difference if manifest else None,
         estimator_us=manifest.parity.estimator_us if manifest else None,
         executable_us=manifest.parity.executable_us if manifest else None,
-        changes=[_file_change(change) for change in prepared.changes],
+        changes=file_changes(prepared.changes),
         reset_tasks=list(prepared.reset_tasks),
         report=prepared.report,
         dry_run=request.dry_run,
     )
-
-
-def _file_change(change: "Change") -> FileChange:
-    return FileChange(path=change.path, action=change.action, diff=change.diff)
 
 
 COMMAND = Command(
