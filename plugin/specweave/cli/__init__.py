@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from specweave.cli.groups import ROOT
+from specweave.cli.groups import root
 from specweave.errors import InvalidInputError, explained
 
 INTERRUPTED = 130
@@ -24,17 +24,21 @@ def main() -> NoReturn:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(words: Sequence[str]) -> int:
+def run(words: Sequence[str], program: click.Group | None = None) -> int:
     """Run one command line and return its exit status.
 
     Args:
         words: what follows the program's name.
+        program: the command tree; by default that of the registry.
     """
     as_json = "--json" in words
     try:
-        status = ROOT.main(list(words), prog_name="specweave", standalone_mode=False)
+        status = (program or root()).main(list(words), prog_name="specweave", standalone_mode=False)
     except (KeyboardInterrupt, click.Abort) as stop:
         return _stopped(stop, as_json=as_json)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
     except click.ClickException as error:
         return _failed(_usage(error), as_json=as_json, debug=False)
     except Exception as error:  # noqa: BLE001 - the outermost handler: no traceback reaches a user

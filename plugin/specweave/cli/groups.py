@@ -1,5 +1,6 @@
 """The command tree: groups that know their commands by the registry and load one when it is named."""
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 
 import click
@@ -23,9 +24,9 @@ Examples:
 class RegistryGroup(click.Group):
     """The commands of one group of the registry; `--help` lists them without loading any."""
 
-    def __init__(self, group: str, summary: str) -> None:
+    def __init__(self, group: str, summary: str, entries: Sequence[Entry]) -> None:
         super().__init__(name=group, help=summary + ".", short_help=summary, no_args_is_help=True)
-        self.entries = {entry.name: entry for entry in ENTRIES if entry.group == group}
+        self.entries = {entry.name: entry for entry in entries if entry.group == group}
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The names in the registry's order."""
@@ -54,6 +55,10 @@ class RegistryGroup(click.Group):
 
 class RootGroup(click.Group):
     """The program itself."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The groups first, as they were added."""
+        return list(self.commands)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -111,54 +116,56 @@ def _slash(*, check: bool) -> int:
     return 1 if check and changed else 0
 
 
-ROOT = RootGroup(
-    name="specweave",
-    help="From a trained model to a running, reversible production service, in increments that people review in git.",
-    epilog=_EPILOG,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    params=[
-        click.Option(
-            ["--version"],
-            is_flag=True,
-            expose_value=False,
-            is_eager=True,
-            callback=_version,
-            help="Show the version and stop.",
-        )
-    ],
+_VERSION = click.Option(
+    ["--version"],
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_version,
+    help="Show the version and stop.",
 )
-for _group, _summary in GROUPS.items():
-    ROOT.add_command(RegistryGroup(_group, _summary))
-ROOT.add_command(
-    click.Command(
-        "mcp",
-        help="Serve the commands to an AI assistant (Model Context Protocol) over stdin and stdout.",
-        short_help="Serve the commands to an AI assistant",
-        epilog="""\b
+_MCP = click.Command(
+    "mcp",
+    help="Serve the commands to an AI assistant (Model Context Protocol) over stdin and stdout.",
+    short_help="Serve the commands to an AI assistant",
+    epilog="""\b
 Examples:
   specweave mcp
   claude mcp add specweave -- specweave mcp
   specweave mcp --http 8765""",
-        callback=_serve,
-        params=[
-            click.Option(
-                ["--http"],
-                type=click.IntRange(1, 65535),
-                metavar="PORT",
-                help="Serve streamable HTTP at http://127.0.0.1:PORT/mcp instead.",
-            ),
-            click.Option(["--project"], metavar="DIR", help="The project; by default the one of this directory."),
-        ],
-    )
+    callback=_serve,
+    params=[
+        click.Option(
+            ["--http"],
+            type=click.IntRange(1, 65535),
+            metavar="PORT",
+            help="Serve streamable HTTP at http://127.0.0.1:PORT/mcp instead.",
+        ),
+        click.Option(["--project"], metavar="DIR", help="The project; by default the one of this directory."),
+    ],
 )
-ROOT.add_command(
-    click.Command(
-        "slash",
-        help="Write the assistants' files of this checkout (plugin folders, marketplace, command reference).",
-        short_help="Write or check the assistants' files of this checkout",
-        epilog="\b\nExamples:\n  specweave slash\n  specweave slash --check",
-        callback=_slash,
-        params=[click.Option(["--check"], is_flag=True, help="Write nothing; exit status 1 where a file differs.")],
-    )
+_SLASH = click.Command(
+    "slash",
+    help="Write the assistants' files of this checkout (plugin folders, marketplace, command reference).",
+    short_help="Write or check the assistants' files of this checkout",
+    epilog="\b\nExamples:\n  specweave slash\n  specweave slash --check",
+    callback=_slash,
+    params=[click.Option(["--check"], is_flag=True, help="Write nothing; exit status 1 where a file differs.")],
 )
+
+
+def root(entries: Sequence[Entry] = ENTRIES) -> click.Group:
+    """The program's command tree over the registry."""
+    program = RootGroup(
+        name="specweave",
+        help="From a trained model to a running, reversible service, in increments that people review in git.",
+        epilog=_EPILOG,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        params=[_VERSION],
+    )
+    for group, summary in GROUPS.items():
+        program.add_command(RegistryGroup(group, summary, entries))
+    program.add_command(_MCP)
+    program.add_command(_SLASH)
+    return program

@@ -1,0 +1,108 @@
+import shlex
+from collections.abc import Mapping
+from types import ModuleType
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import Field
+
+from specweave.arguments import hint, slash_line, validate
+from specweave.command import Duration, IncrementName, Request
+from specweave.command_line import parse
+from specweave.errors import InvalidInputError
+
+
+class Sample(Request):
+    increment: IncrementName = None
+    rates: tuple[float, ...] = (100.0,)
+    duration: Duration = 60.0
+    metadata: Mapping[str, str] = Field({})
+    version: str | None = None
+    wait: bool = True
+    dry_run: bool = False
+
+
+def test_a_hint_names_every_parameter_with_the_positional_ones_first() -> None:
+    assert hint(Sample).split("] [") == [
+        "[increment",
+        "--rates N,…",
+        "--duration DURATION",
+        "--metadata KEY=VALUE",
+        "--version TEXT",
+        "--no-wait",
+        "--dry-run]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("0043", {"increment": "0043"}),
+        ("--increment 43", {"increment": "43"}),
+        ("--rates 10,50 --rates 100", {"rates": (10.0, 50.0, 100.0)}),
+        ("--rates=10", {"rates": (10.0,)}),
+        ("--duration 2m", {"duration": 120.0}),
+        ("--duration 500ms", {"duration": 0.5}),
+        ("--metadata accuracy=0.87 --metadata note='a=b c'", {"metadata": {"accuracy": "0.87", "note": "a=b c"}}),
+        ("--no-wait --dry-run", {"wait": False, "dry_run": True}),
+        ("", {}),
+    ],
+)
+def test_words_of_a_shell_become_the_request(line: str, expected: dict[str, object]) -> None:
+    assert parse(Sample, shlex.split(line)) == Sample(**expected)
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "names"),
+    [
+        ("0043 --increment 0044", "argument-repeated", "increment"),
+        ("--nope 1", "usage", "--nope"),
+        ("--version", "usage", "--version"),
+        ("0043 0044", "usage", "0044"),
+        ("--rates fast", "argument-invalid", "rates"),
+        ("--duration -1s", "argument-invalid", "duration"),
+        ("--duration soon", "argument-invalid", "duration"),
+        ("--metadata novalue", "argument-invalid", "--metadata"),
+    ],
+)
+def test_bad_words_are_refused_by_the_name_of_the_argument(line: str, code: str, names: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        parse(Sample, shlex.split(line))
+    assert caught.value.code == code
+    assert names in caught.value.message
+
+
+def test_a_misspelt_field_suggests_the_right_one() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        validate(Sample, {"rate": 10})
+    assert caught.value.code == "argument-unknown"
+    assert "did you mean rates?" in caught.value.next_step
+
+
+@pytest.mark.parametrize("value", ["10, 50", "[10, 50]", [10, 50], (10.0, 50.0)])
+def test_a_list_may_come_as_text(value: object) -> None:
+    assert validate(Sample, {"rates": value}).rates == (10.0, 50.0)
+
+
+def test_numbers_stand_for_text_where_a_person_would_type_one() -> None:
+    request = validate(Sample, {"increment": 43, "version": 2, "rates": 5})
+    assert (request.increment, request.version, request.rates) == ("0043", "2", (5.0,))
+
+
+@settings(deadline=None)
+@given(
+    increment=st.none() | st.from_regex(r"[a-z0-9][a-z0-9 '\"$-]{0,20}", fullmatch=True),
+    rates=st.lists(st.floats(0.5, 1e6).map(lambda value: round(value, 3)), min_size=1, max_size=4),
+    duration=st.floats(0.001, 86_400).map(lambda value: round(value, 3)),
+    version=st.none() | st.text(st.characters(codec="utf-8", exclude_categories=("C",)), min_size=1),
+    wait=st.booleans(),
+)
+def test_a_request_written_as_a_slash_line_reads_back_as_itself(
+    *, exercise: ModuleType, increment: str | None, rates: list[float], duration: float, version: str | None, wait: bool
+) -> None:
+    request = Sample(increment=increment, rates=tuple(rates), duration=duration, version=version, wait=wait)
+    line = slash_line(exercise.EXERCISE, request)
+    words = shlex.split(line)
+    assert words[0] == "/ml:deploy"
+    assert parse(Sample, words[1:]) == request

@@ -1,0 +1,296 @@
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp_types import ElicitRequestParams, ElicitResult
+
+from specweave.command import AnyCommand, Context, Progress, Request, Result
+from specweave.errors import OperationError
+from specweave.mcp_server import create_server
+from specweave.registry import ENTRIES, Entry
+from specweave.texts import command_text
+
+Mode = Literal["legacy", "auto"]
+SNAPSHOT = Path(__file__).with_name("tools.json")
+
+pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("error::mcp.MCPDeprecationWarning")]
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(params=["legacy", "auto"])
+def mode(request: pytest.FixtureRequest) -> Mode:
+    """The protocol before and since revision 2026-07-28."""
+    chosen: Mode = request.param
+    return chosen
+
+
+@pytest.fixture
+def entry(exercise: ModuleType) -> Entry:
+    chosen: Entry = exercise.ENTRY
+    return chosen
+
+
+def _answering(action: Literal["accept", "decline", "cancel"], *, approve: bool, asked: list[str] | None = None) -> Any:
+    async def answer(_context: object, params: ElicitRequestParams) -> ElicitResult:
+        if asked is not None:
+            asked.append(params.message)
+        return ElicitResult(action=action, content={"approve": approve} if action == "accept" else None)
+
+    return answer
+
+
+def _text(result: Any) -> str:
+    return "\n".join(block.text for block in result.content)
+
+
+def _error(result: Any) -> dict[str, Any]:
+    assert result.is_error
+    error: dict[str, Any] = result.meta["specweave/error"]
+    assert error["code"] in _text(result)
+    assert error["message"] in _text(result)
+    assert error["next_step"] in _text(result)
+    return error
+
+
+async def test_a_call_gives_text_for_the_model_and_structure_for_programs(
+    context: Context, entry: Entry, mode: Mode
+) -> None:
+    async with Client(create_server(context, [entry]), mode=mode) as client:
+        result = await client.call_tool(
+            "ml_deploy", {"increment": 43, "version": 2, "rates": "10,50", "duration": "2m", "metadata": {"a": "b"}}
+        )
+    assert not result.is_error
+    assert _text(result) == "**staging** 0043\n\nNext: look."
+    assert result.structured_content is not None
+    request = result.structured_content["request"]
+    assert (request["increment"], request["version"], request["rates"], request["duration"]) == (
+        "0043",
+        "2",
+        [10, 50],
+        120,
+    )
+
+
+async def test_a_negative_result_is_no_error(context: Context, entry: Entry, mode: Mode) -> None:
+    async with Client(create_server(context, [entry]), mode=mode) as client:
+        result = await client.call_tool("ml_deploy", {"outcome": "missed"})
+    assert not result.is_error
+    assert result.structured_content is not None
+    assert result.structured_content["passed"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "names"),
+    [
+        ({"outcome": "refused"}, "port-in-use", "8000"),
+        ({"outcome": "full"}, "disk-full", "/full/file"),
+        ({"outcome": "crashed"}, "internal-error", "ZeroDivisionError"),
+        ({"rate": 3}, "argument-unknown", "rate"),
+        ({"duration": -1}, "argument-invalid", "duration"),
+        ({"rates": ["fast"]}, "argument-invalid", "rates"),
+        ({"increment": {"number": 43}}, "argument-invalid", "increment"),
+    ],
+)
+async def test_every_failure_reaches_the_model_with_code_message_and_next_step(
+    *, context: Context, entry: Entry, mode: Mode, arguments: dict[str, Any], code: str, names: str
+) -> None:
+    async with Client(create_server(context, [entry]), mode=mode) as client:
+        error = _error(await client.call_tool("ml_deploy", arguments))
+    assert error["code"] == code
+    assert names in error["message"]
+
+
+async def test_progress_arrives_in_order_and_grows(context: Context, entry: Entry, mode: Mode) -> None:
+    seen: list[tuple[float, float | None, str | None]] = []
+
+    async def on_progress(value: float, total: float | None, message: str | None) -> None:
+        seen.append((value, total, message))
+
+    async with Client(create_server(context, [entry]), mode=mode) as client:
+        await client.call_tool("ml_deploy", {}, progress_callback=on_progress)
+    assert [message for _, _, message in seen] == ["step 0", "step 1", "step 2"]
+    values = [value for value, _, _ in seen]
+    assert values == sorted(set(values))
+    assert seen[-1][:2] == (1.0, 1.0)
+
+
+async def test_a_yes_goes_on(context: Context, entry: Entry, mode: Mode) -> None:
+    asked: list[str] = []
+    answer = _answering("accept", approve=True, asked=asked)
+    async with Client(create_server(context, [entry]), mode=mode, elicitation_callback=answer) as client:
+        result = await client.call_tool("ml_deploy", {"environment": "production"})
+    assert not result.is_error
+    assert result.structured_content is not None
+    assert result.structured_content["approved"] is True
+    assert asked == ["Deploy to production?"]
+
+
+@pytest.mark.parametrize(("action", "approve"), [("accept", False), ("decline", False), ("cancel", False)])
+async def test_a_no_does_nothing(
+    context: Context, entry: Entry, mode: Mode, action: Literal["accept", "decline", "cancel"], approve: bool
+) -> None:
+    answer = _answering(action, approve=approve)
+    async with Client(create_server(context, [entry]), mode=mode, elicitation_callback=answer) as client:
+        error = _error(await client.call_tool("ml_deploy", {"environment": "production"}))
+    assert error["code"] == "approval-declined"
+
+
+async def test_a_client_that_cannot_ask_is_told_what_a_person_types(context: Context, entry: Entry, mode: Mode) -> None:
+    async with Client(create_server(context, [entry]), mode=mode) as client:
+        error = _error(await client.call_tool("ml_deploy", {"increment": "0043", "environment": "production"}))
+    assert error["code"] == "approval-required"
+    assert "`specweave ml deploy 0043 --environment production --approve`" in error["next_step"]
+
+
+async def test_nothing_is_asked_where_nothing_needs_approval(context: Context, entry: Entry, mode: Mode) -> None:
+    asked: list[str] = []
+    answer = _answering("accept", approve=True, asked=asked)
+    async with Client(create_server(context, [entry]), mode=mode, elicitation_callback=answer) as client:
+        result = await client.call_tool("ml_deploy", {"environment": "staging"})
+    assert result.structured_content is not None
+    assert (asked, result.structured_content["approved"]) == ([], False)
+
+
+async def test_a_cancelled_call_stops_the_command_at_its_next_report(
+    context: Context, exercise: ModuleType, mode: Mode
+) -> None:
+    started, stopped, go = threading.Event(), threading.Event(), threading.Event()
+
+    def work(_request: Request, context: Context) -> Result:
+        started.set()
+        go.wait(30)
+        with pytest.raises(OperationError, match="cancelled"):
+            context.report(Progress("on and on"))
+        stopped.set()
+        raise OperationError("cancelled", "stopped")
+
+    class Slow(Entry):
+        def load(self) -> AnyCommand:
+            return replace(exercise.EXERCISE, run=work, approval=None)
+
+    async with Client(create_server(context, [Slow("ml", "deploy", "Slow")]), mode=mode) as client:
+        with anyio.move_on_after(20) as scope:
+            async with anyio.create_task_group() as group:
+                group.start_soon(client.call_tool, "ml_deploy", {})
+                await anyio.to_thread.run_sync(started.wait, 20)
+                group.cancel_scope.cancel()
+        assert not scope.cancelled_caught
+        await client.list_tools()
+        go.set()
+        assert await anyio.to_thread.run_sync(stopped.wait, 20)
+
+
+async def test_tools_and_prompts_are_the_registry_in_its_order(context: Context, mode: Mode) -> None:
+    async with Client(create_server(context), mode=mode) as client:
+        tools = (await client.list_tools()).tools
+        prompts = (await client.list_prompts()).prompts
+    assert [tool.name for tool in tools] == [entry.tool for entry in ENTRIES]
+    assert [prompt.name for prompt in prompts] == [f"{entry.group}-{entry.name}" for entry in ENTRIES]
+    for entry, tool in zip(ENTRIES, tools, strict=True):
+        assert tool.title == entry.summary
+        assert tool.description == command_text(entry).description
+        assert tool.output_schema
+        assert tool.annotations
+        hints = tool.annotations
+        assert None not in (
+            hints.read_only_hint,
+            hints.destructive_hint,
+            hints.idempotent_hint,
+            hints.open_world_hint,
+        )
+        for name, schema in tool.input_schema["properties"].items():
+            assert schema.get("description"), f"{tool.name}: {name} has no description"
+
+
+async def test_a_prompt_is_the_page_of_its_command_with_the_words_typed(context: Context, mode: Mode) -> None:
+    async with Client(create_server(context), mode=mode) as client:
+        for entry in ENTRIES:
+            prompt = await client.get_prompt(f"{entry.group}-{entry.name}", {"arguments": "0043 --dry-run"})
+            text = prompt.messages[0].content
+            assert text.type == "text"
+            assert text.text == command_text(entry).body.replace("$ARGUMENTS", "0043 --dry-run")
+
+
+async def test_the_schemas_are_those_that_were_reviewed(context: Context) -> None:
+    """Rewrite the file with `SNAPSHOT=write pytest tests/faces/test_mcp_server.py` and review the difference."""
+    async with Client(create_server(context)) as client:
+        tools = [
+            tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in (await client.list_tools()).tools
+        ]
+    text = json.dumps(tools, indent=1, ensure_ascii=False) + "\n"
+    if os.environ.get("SNAPSHOT") == "write":
+        SNAPSHOT.write_text(text, "utf-8")
+    assert text == SNAPSHOT.read_text("utf-8")
+
+
+async def test_all_tools_together_cost_a_model_little(context: Context) -> None:
+    async with Client(create_server(context)) as client:
+        tools = [
+            tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in (await client.list_tools()).tools
+        ]
+    for tool in tools:
+        tool.pop("outputSchema")
+    # About four characters a token; descriptions and input schemas are what a host puts before the model.
+    assert len(json.dumps(tools)) / 4 < 6_000
+
+
+@asynccontextmanager
+async def _subprocess(folder: Path, mode: Mode, **options: Any) -> AsyncIterator[Client]:
+    server = StdioServerParameters(
+        command=sys.executable, args=["-m", "specweave", "mcp", "--project", str(folder)], cwd=folder
+    )
+    async with Client(stdio_client(server), mode=mode, **options) as client:
+        yield client
+
+
+async def test_over_stdio_a_real_server_creates_an_increment(tmp_path: Path, mode: Mode) -> None:
+    (tmp_path / ".specweave").mkdir()
+    async with _subprocess(tmp_path, mode) as client:
+        made = await client.call_tool("sw_inc", {"title": "Deploy the credit model"})
+        assert not made.is_error, _text(made)
+        status = await client.call_tool("sw_status", {})
+        missing = await client.call_tool("ml_create_api", {"increment": "9999"})
+    assert "deploy-the-credit-model" in _text(status)
+    assert _error(missing)["code"] == "increment-not-found"
+    folders = list((tmp_path / ".specweave" / "increments").iterdir())
+    assert [folder.name for folder in folders if folder.is_dir()] == ["0001-deploy-the-credit-model"]
+
+
+def test_listing_tools_imports_nothing_heavy() -> None:
+    code = """
+import sys
+import anyio
+from mcp import Client
+before = set(sys.modules)
+from specweave.command import Context
+from specweave.host import RealHost
+from specweave.mcp_server import create_server
+from specweave.project import Project
+from pathlib import Path
+async def main():
+    server = create_server(Context(project=Project(Path.cwd()), host=RealHost()))
+    await server.list_tools()
+    await server.list_prompts()
+anyio.run(main)
+heavy = ("numpy", "jinja2", "git", "httpx", "ruamel", "uvloop", "onnxruntime", "sklearn", "pandas", "msgspec",
+         "markdown_it", "filelock", "hypothesis")
+print(sorted(name for name in heavy if name in sys.modules and name not in before))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
