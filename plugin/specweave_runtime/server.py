@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
@@ -110,13 +111,12 @@ class Worker(uvicorn.Server):
 
     def say(self, event: str, **facts: object) -> None:
         """Tell the supervisor; whether it still listens is found out by the control thread."""
-        try:
+        with suppress(OSError):
             self._control.sendall(json.dumps({"event": event, **facts}).encode() + b"\n")
-        except OSError:
-            self.should_exit = True
 
     def _listen(self) -> None:
-        with self._control.makefile("rb") as lines:
+        # A supervisor that was killed with something unread of ours resets the connection rather than ending it.
+        with suppress(OSError), self._control.makefile("rb") as lines:
             for line in lines:
                 command = json.loads(line)
                 if self._loop is not None:
