@@ -7,7 +7,7 @@ listing the commands must stay cheap. What does the work is imported inside `run
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -147,6 +147,8 @@ IncrementName = Annotated[
     Positional(),
     Field(description="Increment: number (0043), folder name, or unique prefix. Omit it where only one is open."),
 ]
+
+IncrementType = Literal["feature", "hotfix", "bug", "change-request", "refactor", "experiment", "deployment"]
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 

@@ -24,16 +24,16 @@ from specweave.increments.store import Increment
 from specweave.increments.tasks import Outcome, Task
 
 FOLDER = "reports"
+ATTACHMENT = "attachment:"
 _NAME = re.compile(r"(?P<number>\d{3,})-(?P<operation>[a-z0-9-]+)\.(?P<suffix>[a-z0-9]+)")
 _INCREMENT_FIELD = "increment"
 # These fields say which thing is acted upon; with another one it is another act, even where the task is silent.
 _ACTED_UPON = frozenset({"environment", "url"})
 
 
-class PackageReference(BaseModel):
+@dataclass(frozen=True, slots=True)
+class PackageReference:
     """Which model package a report is about; `digest` is its identity."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     name: str
     version: str
@@ -75,6 +75,11 @@ class ReportData(BaseModel):
     package: PackageReference | None
     environment: str | None
     data: Mapping[str, Any]
+
+    @property
+    def page(self) -> str:
+        """The report for people, relative to the increment."""
+        return f"{FOLDER}/{self.number:03d}-{self.operation}.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,8 @@ def record(
         command: the slash command as text, see `specweave.slash_line`.
         passed: whether the outcome is good.
         started: aware.
-        markdown: the report for people; how it was made is added at its end.
+        markdown: the report for people; how it was made is added at its end. `![chart](attachment:.svg)` shows the
+            attachment of that suffix.
         data: the operation's own facts; JSON types, finite numbers.
         package: what it is about.
         environment: where, for those that act on one.
@@ -156,7 +162,8 @@ def record(
         encoded = (json_text(report.model_dump(), indent=2) + "\n").encode()
         for suffix, content in (attachments or {}).items():
             atomic.write(folder / f"{stem}{suffix}", content)
-        atomic.write(folder / f"{stem}.md", _page(report, markdown).encode())
+        body = markdown.replace(f"]({ATTACHMENT}", f"]({stem}")
+        atomic.write(folder / f"{stem}.md", _page(report, body).encode())
         atomic.write(folder / f"{stem}.json", encoded)
         done = tuple(task.id for task in tasks.read(increment) if _is_bound(increment, task, command))
         _mark(context, increment, done, report, finished)
@@ -210,13 +217,13 @@ def _mark(
     if not task_ids:
         return
     stem = f"{report.number:03d}-{report.operation}"
-    line = f"[{stem}]({FOLDER}/{stem}.md) {'passed' if report.passed else 'failed'} · "
+    line = f"[{stem}]({report.page}) {'passed' if report.passed else 'failed'} · "
     line += finished.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
     if report.commit:
         line += f" · commit {report.commit[:7]}"
     state = {
         "status": "completed" if report.passed else "pending",
-        "evidence": f"{FOLDER}/{stem}.md",
+        "evidence": report.page,
         "passed": report.passed,
     }
 

@@ -6,7 +6,7 @@ What is not known here is kept as it is: other keys belong to a newer version or
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -15,9 +15,6 @@ from specweave.files import atomic
 from specweave.files.markdown import Document
 
 FILE = "metadata.json"
-
-IncrementType = Literal["feature", "hotfix", "bug", "change-request", "refactor", "experiment", "deployment"]
-INCREMENT_TYPES: tuple[str, ...] = get_args(IncrementType)
 
 _STATUS_ALIASES = {"planning": "planned", "in_progress": "active", "done": "completed", "": "planned"}
 _CLOSED = frozenset({"completed", "abandoned", "archived"})
@@ -93,7 +90,7 @@ class Metadata(Part):
     Attributes:
         id: name of the folder.
         status: planned, active, ready_for_review, completed, paused, abandoned; other words are kept.
-        type: one of INCREMENT_TYPES, or an older word.
+        type: an IncrementType, or an older word.
         created, updated: ISO 8601, empty where unknown.
         title: for people.
         links: ids of increments this one builds upon.

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from typing import Literal
 
 from specweave.errors import InvalidInputError
 
@@ -33,7 +34,7 @@ def parse_id(text: str) -> tuple[int, str] | None:
             "increment-name-invalid",
             f"{_shown(text)} is no increment id: it needs four digits and at most {_SLUG_CHARACTERS} lower-case "
             "letters, digits and single hyphens",
-            next_step=f"write it as 0043-{_suggestion(text)}, or give a title instead",
+            next_step=f"write it as {_suggestion(text)}, or give a title instead",
         )
     return int(match["number"]), match["slug"]
 
@@ -58,6 +59,17 @@ def slug_of(title: str) -> str:
             next_step="give a name such as 0043-deploy-credit-model",
         )
     return slug
+
+
+def type_of(title_or_id: str) -> Literal["deployment", "feature"]:
+    """The type that a name suggests: one that begins with `deploy` is a deployment.
+
+    Raises:
+        InvalidInputError: `increment-name-invalid`.
+    """
+    wanted = parse_id(title_or_id.strip())
+    slug = wanted[1] if wanted else slug_of(title_or_id)
+    return "deployment" if slug == "deploy" or slug.startswith("deploy-") else "feature"
 
 
 def title_of(slug: str) -> str:
@@ -85,7 +97,8 @@ def _slug(text: str) -> str:
 
 
 def _suggestion(text: str) -> str:
-    return _slug(_LIKE_ID.sub("", text, count=1)) or "deploy-credit-model"
+    number, _, rest = text.partition("-")
+    return f"{number}-{_slug(rest) or 'deploy-credit-model'}"
 
 
 def _shown(text: str) -> str:

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from specweave.command import Context
+from specweave.command import Context, IncrementType
 from specweave.errors import ConflictError, NotFoundError
 from specweave.files import atomic
 from specweave.files.lock import lock
 from specweave.increments import metadata as metadata_file
 from specweave.increments import names, repository
-from specweave.increments.metadata import IncrementType, Metadata
+from specweave.increments.metadata import Metadata
 from specweave.project import Project
 
 _DOCUMENTS = ("metadata.json", "spec.md", "plan.md", "tasks.md")
@@ -96,8 +96,9 @@ def create(
     from specweave.increments import documents  # noqa: PLC0415 - the documents know the increments
 
     wanted = names.parse_id(title_or_slug.strip())
-    title = names.title_of(wanted[1]) if wanted else names.clean_title(title_or_slug)
-    slug = wanted[1] if wanted else names.slug_of(title)
+    slug = wanted[1] if wanted else names.slug_of(title_or_slug)
+    written_as_slug = wanted is not None or ("-" in slug and slug == title_or_slug.strip())
+    title = names.title_of(slug) if written_as_slug else names.clean_title(title_or_slug)
     project = context.project
     with project_lock(project):
         number = _free_number(project, wanted[0] if wanted else None)
@@ -202,6 +203,11 @@ def revision(increment: Increment) -> str:
         else:
             digest.update(f"{name}:{len(content)}\n".encode() + content)
     return digest.hexdigest()
+
+
+def next_number(project: Project) -> str:
+    """The number that the next increment would get now: `0044`."""
+    return f"{_free_number(project, None):0{_NUMBER_DIGITS}d}"
 
 
 def timestamp(moment: datetime) -> str:

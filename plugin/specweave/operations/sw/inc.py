@@ -1,0 +1,77 @@
+"""`sw inc`: a new increment."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from specweave.command import Annotations, Command, Context, IncrementType, Positional, Request, Result
+
+
+class IncRequest(Request):
+    """What the increment is called, and what it is."""
+
+    title: Annotated[str, Positional()] = Field(
+        description="Title, such as 'Deploy the credit model', or an id that is free, such as 0043-deploy-credit-model."
+    )
+    type: IncrementType | None = Field(
+        None, description="What it is; by default deployment where the name begins with deploy, else feature."
+    )
+    links: tuple[str, ...] = Field((), description="Increments that this one builds upon: number, folder or prefix.")
+
+
+class IncResult(Result):
+    """The increment that was made."""
+
+    increment: str
+    number: str
+    type: str
+    title: str
+    folder: str
+    files: list[str]
+    revision: str
+
+    def text(self) -> str:
+        """The result in a few lines of markdown, ending with the next step."""
+        lines = [f"Created `{self.increment}` ({self.type}) in {self.folder}: {', '.join(self.files)}", ""]
+        if self.type == "deployment":
+            lines.append(
+                f"Next: `/ml:deploy-prepare {self.number} --model FILE --data FILE` makes its package and service."
+            )
+        else:
+            lines.append(f"Next: fill in spec.md, plan.md and tasks.md, then `/sw:do {self.number}`.")
+        return "\n".join(lines)
+
+
+def run(request: IncRequest, context: Context) -> IncResult:
+    """Create an increment.
+
+    Raises:
+        InvalidInputError: `increment-name-invalid`.
+        NotFoundError: a link names no increment.
+        ConflictError: `increment-exists`, `project-locked`.
+    """
+    from specweave.increments import names, store  # noqa: PLC0415 - a listing must stay cheap
+
+    links = tuple(store.find(context.project, link).id for link in request.links)
+    increment = store.create(context, request.title, kind=request.type or names.type_of(request.title), links=links)
+    metadata = increment.metadata()
+    return IncResult(
+        increment=increment.id,
+        number=increment.number,
+        type=metadata.type,
+        title=metadata.title,
+        folder=context.project.relative(increment.folder),
+        files=[name for name in ("spec.md", "plan.md", "tasks.md") if (increment.folder / name).is_file()],
+        revision=store.revision(increment),
+    )
+
+
+COMMAND = Command(
+    group="sw",
+    name="inc",
+    request=IncRequest,
+    result=IncResult,
+    run=run,
+    annotations=Annotations(),
+    examples=('"Deploy the credit model"', "0043-deploy-credit-model", '"Slow start of the service" --type bug'),
+)
