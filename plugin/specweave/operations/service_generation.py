@@ -1,0 +1,76 @@
+"""What `ml create-api` does: generate the service, write it, record it."""
+
+from specweave.arguments import slash_line
+from specweave.artifacts import api
+from specweave.command import Context
+from specweave.increments import deployment, evidence, store
+from specweave.model_packages import store as package_store
+from specweave.operations.file_changes import file_changes
+from specweave.operations.ml.create_api import COMMAND, CreateApiRequest, CreateApiResult
+
+_ROUTES = (
+    "POST /predict",
+    "POST /predict/batch",
+    "GET /health",
+    "GET /health/live",
+    "GET /health/ready",
+    "GET /model/info",
+    "GET /metrics",
+    "GET /docs",
+)
+
+
+def create(request: CreateApiRequest, context: Context) -> CreateApiResult:
+    """Generate the service of a deployment increment and record it, or say what would change."""
+    started = context.host.now()
+    increment = store.find(context.project, request.increment, kind="deployment")
+    settings = deployment.read(increment.folder)
+    package = package_store.open_package(context.project, settings.model.name, settings.model.version)
+    plan = api.generate(context, increment, package, settings)
+    result = CreateApiResult(
+        increment=increment.id,
+        model=package.name,
+        version=package.version,
+        folder=context.project.relative(increment.folder / "api"),
+        engine=package.manifest.executable.kind,
+        routes=list(_ROUTES),
+        changes=file_changes(plan.changes),
+        dry_run=request.dry_run,
+    )
+    if request.dry_run:
+        return result
+    plan.apply(lay_new=request.lay_new)
+    report = evidence.record(
+        context,
+        increment,
+        operation="create-api",
+        command=slash_line(COMMAND, request),
+        passed=result.passed,
+        started=started,
+        markdown=_markdown(result, package.identity),
+        data=_data(result),
+        package=evidence.PackageReference(name=package.name, version=package.version, digest=package.identity),
+    )
+    result.report = context.project.relative(report.path)
+    return result
+
+
+def _markdown(result: CreateApiResult, identity: str) -> str:
+    lines = [
+        f"- service: `{result.folder}`",
+        f"- model: {result.model} {result.version}, `{identity}`, on {result.engine}",
+        "",
+        "| file | |",
+        "|---|---|",
+        *(f"| `{change.path}` | {change.action} |" for change in result.changes if not _vendored(change.path)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _data(result: CreateApiResult) -> dict[str, object]:
+    files = [{"path": change.path, "action": change.action} for change in result.changes]
+    return {"engine": result.engine, "routes": result.routes, "files": files}
+
+
+def _vendored(path: str) -> bool:
+    return path.startswith("runtime/")
