@@ -6,11 +6,14 @@ right one.
 """
 
 import logging
+import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import FrameType
 from typing import Annotated, Any
 
 import anyio
@@ -45,6 +48,9 @@ staging, then to production; ml_rollback returns. sw_status says what comes next
 # A client draws a few updates a second; more would only fill its queue.
 _SECONDS_BETWEEN_REPORTS = 0.1
 _SMALLEST_ADVANCE = 1e-6
+_SECONDS_TO_STOP = 10.0
+
+_RUNNING: set["_Reporter"] = set()
 
 _log = logging.getLogger("specweave")
 
@@ -99,6 +105,8 @@ def serve(project: Project, *, port: int | None = None) -> None:
     host = RealHost()
     context = Context(project=project, host=host, actor="mcp")
     if port is None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _end)
         create_server(context).run("stdio")
         return
     if not host.port_is_free(port):
@@ -106,6 +114,20 @@ def serve(project: Project, *, port: int | None = None) -> None:
     print(f"specweave serves {project.root} at http://127.0.0.1:{port}/mcp", file=sys.stderr)  # noqa: T201 - for people
     # On a loopback address the SDK refuses foreign Host and Origin headers (DNS rebinding).
     create_server(context).run("streamable-http", host="127.0.0.1", port=port)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """Stop what runs, then the process: the thread that reads stdin cannot be woken, so a plain return would hang."""
+    for reporter in list(_RUNNING):
+        reporter.closed.set()
+    threading.Thread(target=_exit_when_idle, args=(128 + number,), daemon=True).start()
+
+
+def _exit_when_idle(status: int) -> None:
+    deadline = time.monotonic() + _SECONDS_TO_STOP
+    while _RUNNING and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os._exit(status)
 
 
 class _WholeArguments(FuncMetadata):
@@ -192,7 +214,7 @@ def _can_be_asked(capabilities: ClientCapabilities | None) -> bool:
 
 async def _answer(command: AnyCommand, context: Context, arguments: dict[str, Any], ctx: McpContext) -> CallToolResult:
     reporter = _Reporter(ctx, anyio.lowlevel.current_token())
-    work = partial(_run, command, context.with_report(reporter), arguments)
+    work = partial(_run, command, context, reporter, arguments)
     try:
         result = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
     except Exception as error:  # noqa: BLE001 - the outermost handler: everything becomes a coded error for the model
@@ -207,8 +229,12 @@ async def _answer(command: AnyCommand, context: Context, arguments: dict[str, An
     )
 
 
-def _run(command: AnyCommand, context: Context, arguments: dict[str, Any]) -> Result:
-    result: Result = command.run(validate(command.request, arguments), context)
+def _run(command: AnyCommand, context: Context, reporter: "_Reporter", arguments: dict[str, Any]) -> Result:
+    _RUNNING.add(reporter)
+    try:
+        result: Result = command.run(validate(command.request, arguments), context.with_report(reporter))
+    finally:
+        _RUNNING.discard(reporter)
     return result
 
 
