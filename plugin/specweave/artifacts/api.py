@@ -14,7 +14,7 @@ from specweave.model_packages.store import Package
 from specweave_runtime import package as packages
 
 KIND = "api"
-_RUNTIME = "runtime/specweave_runtime"
+RUNTIME = "runtime/specweave_runtime"
 
 
 def generate(context: Context, increment: Increment, package: Package, deployment: Deployment) -> ledger.Plan:
@@ -69,4 +69,4 @@ def _runtime() -> dict[str, bytes]:
     """The sources of the runtime, byte for byte."""
     root = Path(specweave_runtime.__path__[0])
     sources = (path for path in sorted(root.rglob("*")) if path.suffix == ".py" or path.name == "py.typed")
-    return {f"{_RUNTIME}/{path.relative_to(root).as_posix()}": path.read_bytes() for path in sources}
+    return {f"{RUNTIME}/{path.relative_to(root).as_posix()}": path.read_bytes() for path in sources}

@@ -10,7 +10,7 @@ More values of `templates/deployment/` (`deployment_values`):
     environments  each with name, target, port, gates
     model         None before there is a package; else name, version, digest, estimator, execution, answers, parity (a
                   Parity), estimator_us, executable_us (microseconds a row), notes, and features, each with name, type,
-                  nullable and values (text)
+                  nullable and allowed (text)
 
 tasks.md depends on none of the latter, so it is written once and belongs to people and their evidence from then on.
 """
@@ -79,7 +79,7 @@ def model_values(manifest: "Manifest", signature: "Signature", digest: str) -> d
         "executable_us": manifest.parity.executable_us,
         "notes": list(manifest.notes),
         "features": [
-            {"name": item.name, "type": item.type, "nullable": item.nullable, "values": _feature_values(item)}
+            {"name": item.name, "type": item.type, "nullable": item.nullable, "allowed": _feature_values(item)}
             for item in signature.features
         ],
     }

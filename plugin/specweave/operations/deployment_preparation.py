@@ -199,6 +199,7 @@ def _report(
     replaced: str | None,
 ) -> str:
     manifest = package.manifest
+    changed = [change for change in changes if change.action != "unchanged"]
     page = rendering.render(
         "preparation",
         {
@@ -206,7 +207,9 @@ def _report(
             "manifest": manifest,
             "path": context.project.relative(package.path),
             "replaced": replaced,
-            "changes": [change for change in changes if change.action != "unchanged"],
+            "libraries": ", ".join(f"{name} {version}" for name, version in sorted(manifest.libraries.items())),
+            "changes": [change for change in changed if not change.path.startswith(api.RUNTIME)],
+            "vendored": sum(change.path.startswith(api.RUNTIME) for change in changed),
             "reset": list(reset),
         },
     )["report.md"]
