@@ -14,7 +14,7 @@ from uv import find_uv_bin
 
 from specweave.command import Context, Progress
 from specweave.errors import HostError, InvalidInputError, OperationError
-from specweave.files.atomic import coded
+from specweave.files.atomic import coded_errors
 from specweave.host import tool_python
 
 _TIMEOUT_S = 900.0
@@ -60,11 +60,9 @@ def ensure(context: Context, requirements: Path, python: Path | None = None) -> 
     if interpreter.exists():
         return interpreter
     context.report(Progress("making the service's environment from its locked requirements"))
-    try:
+    with coded_errors(environments):
         environments.mkdir(parents=True, exist_ok=True)
         _tidy(context, environments, broken=final)
-    except OSError as error:
-        raise coded(error, environments) from error
     making = environments / f".making-{secrets.token_hex(6)}"
     try:
         _make(context, making, base, requirements)
@@ -102,9 +100,10 @@ def _uv(context: Context, argv: list[str | Path]) -> None:
 def _settle(making: Path, final: Path) -> None:
     try:
         making.rename(final)
-    except OSError as error:
+    except OSError:
         if not (final / "bin" / "python").exists():
-            raise coded(error, final) from error
+            with coded_errors(final):
+                raise
 
 
 def _tidy(context: Context, environments: Path, *, broken: Path) -> None:
