@@ -10,17 +10,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from specweave.errors import HostError
 
 if TYPE_CHECKING:
     import httpx
+
+
+# The keeper of an attached process gives that process less (specweave.leash).
+_END_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,17 @@ class Host(Protocol):
 
     def start_daemon(self, argv: Sequence[str], *, cwd: Path, log: Path, env: Mapping[str, str] | None = None) -> int:
         """Start a process in a session of its own that outlives this one; its process id."""
+
+    def attached(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        cores: Sequence[int] = (),
+    ) -> AbstractContextManager[Callable[[], int | None]]:
+        """A process that ends with the block and with this process, however that ends; gives its exit status."""
 
     def http(self, *, timeout_s: float = 5.0) -> "httpx.Client":
         """A client for single calls; redirects are not followed, proxies of the environment are not used."""
@@ -174,6 +189,51 @@ class RealHost:
         process.returncode = 0
         return process.pid
 
+    @contextmanager
+    def attached(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        cores: Sequence[int] = (),
+    ) -> Iterator[Callable[[], int | None]]:
+        """A process that ends with the block and with this process, however that ends.
+
+        `env` is added to the inherited one; `cores` are where it may run, empty for anywhere.
+
+        Yields:
+            A function that says its exit status, None while it runs.
+
+        Raises:
+            HostError: `program-missing`.
+        """
+        keeper = [sys.executable, "-I", str(Path(__file__).with_name("leash.py")), ",".join(map(str, cores)), *argv]
+        with log.open("ab") as output:
+            try:
+                process = subprocess.Popen(
+                    keeper,
+                    cwd=cwd,
+                    env={**os.environ, **env} if env else None,
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise HostError("program-missing", f"cannot start {argv[0]}: {error.strerror}") from error
+        try:
+            yield process.poll
+        finally:
+            assert process.stdin is not None  # noqa: S101 - narrows the type: stdin=PIPE was given
+            process.stdin.close()
+            try:
+                process.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                _end_group(process)
+                process.wait()
+
     def http(self, *, timeout_s: float = 5.0) -> "httpx.Client":
         """A client for single calls; redirects are not followed, proxies of the environment are not used."""
         import httpx  # noqa: PLC0415 - 0.2 s of start-up that most commands do not need
@@ -227,6 +287,6 @@ def _drain(process: subprocess.Popen[str], lines: list[str], on_line: Callable[[
             on_line(line.rstrip("\n"))
 
 
-def _end_group(process: subprocess.Popen[str]) -> None:
+def _end_group(process: subprocess.Popen[Any]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
