@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from specweave.operations.load_testing.plan import Exchange
+
 _EXCERPT = 200
 
 
@@ -13,12 +15,12 @@ def excerpt(answer: bytes) -> str:
     return text + ("…" if len(answer) > _EXCERPT else "")
 
 
-def find_fault(answer: bytes, expected: Mapping[str, object], tolerance: float) -> str | None:
+def find_fault(answer: bytes, exchange: Exchange, tolerance: float) -> str | None:
     """What is wrong with a JSON answer, or None.
 
     Args:
         answer: the body.
-        expected: fields that must be there with these values; others are not looked at.
+        exchange: what is expected; other fields of the answer are not looked at.
         tolerance: allowed difference of numbers, absolute up to 1 and relative beyond.
 
     Raises:
@@ -28,16 +30,21 @@ def find_fault(answer: bytes, expected: Mapping[str, object], tolerance: float) 
         document = msgspec.json.decode(answer, type=dict[str, object])
     except msgspec.MsgspecError as error:
         raise ValueError(f"no JSON object: {error}") from error
-    for field, value in expected.items():
+    for field, value in exchange.expected.items():
         if field not in document:
             return f"{field} is missing"
         if not agrees(document[field], value, tolerance):
+            return f"{field} is {document[field]!r}, expected {value!r}"
+    for field, value in exchange.expected_if_given.items():
+        if field in document and not agrees(document[field], value, tolerance):
             return f"{field} is {document[field]!r}, expected {value!r}"
     return None
 
 
 def agrees(actual: object, expected: object, tolerance: float) -> bool:
     """Whether two JSON values are equal, numbers within `tolerance`, true being no number.
+
+    An object that is expected as a list is compared by its values, in their order.
 
     >>> agrees({"good": 0.2000001}, {"good": 0.2}, 1e-5), agrees(True, 1, 1e-5), agrees([1, 2], [1], 1e-5)
     (True, False, False)
@@ -47,6 +54,8 @@ def agrees(actual: object, expected: object, tolerance: float) -> bool:
     if isinstance(expected, int | float):
         return isinstance(actual, int | float) and abs(actual - expected) <= tolerance * max(1.0, abs(expected))
     if isinstance(expected, list | tuple):
+        if isinstance(actual, dict):
+            actual = list(actual.values())
         return (
             isinstance(actual, list)
             and len(actual) == len(expected)

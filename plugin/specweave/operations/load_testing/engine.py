@@ -48,7 +48,7 @@ def render_requests(target: Target, corpus: Sequence[Exchange], headers: Mapping
     requests = []
     for exchange in corpus:
         body = exchange.body.encode()
-        requests.append(Request(f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body, exchange.expected))
+        requests.append(Request(f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body, exchange))
     return tuple(requests)
 
 

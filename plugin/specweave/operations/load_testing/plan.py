@@ -48,10 +48,12 @@ class Exchange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         body: JSON text.
         expected: fields of the JSON object that must be in the answer, with these values; numbers within the plan's
             tolerance. Empty: any JSON object is right.
+        expected_if_given: fields that must have these values where the answer has them.
     """
 
     body: str
     expected: dict[str, object] = {}
+    expected_if_given: dict[str, object] = {}
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from specweave.operations.load_testing.answers import excerpt, find_fault
 from specweave.operations.load_testing.connection import Connection, Pool
 from specweave.operations.load_testing.outcomes import Outcome, name
+from specweave.operations.load_testing.plan import Exchange
 from specweave.operations.load_testing.timer import open_timer
 
 _WATCH_INTERVAL_S = 0.02
@@ -23,7 +24,7 @@ class Request:
     """A request as it goes over the wire, and what must be in its answer."""
 
     message: bytes
-    expected: dict[str, object]
+    exchange: Exchange
 
 
 class Run:
@@ -90,7 +91,7 @@ class Run:
             outcome, reason = status, excerpt(body)
         else:
             try:
-                reason = find_fault(body, self._requests[index % len(self._requests)].expected, self._tolerance)
+                reason = find_fault(body, self._requests[index % len(self._requests)].exchange, self._tolerance)
             except ValueError as error:
                 outcome, reason = int(Outcome.MALFORMED), f"{error}: {excerpt(body)}"
             else:

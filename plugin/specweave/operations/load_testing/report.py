@@ -1,0 +1,135 @@
+"""What people read of a load test: the table, the report, the chart."""
+
+from collections.abc import Mapping, Sequence
+
+from specweave.files import rendering
+from specweave.operations.load_testing.chart import chart_values
+from specweave.operations.load_testing.judgement import (
+    HEADROOM,
+    MAX_GENERATOR_CPU,
+    MAX_LATENESS_OF_SLO,
+    Judgement,
+    recommendation,
+)
+from specweave.operations.load_testing.measurement import Measurement
+from specweave.operations.load_testing.statistics import Percentiles, StepMeasurement
+from specweave.project import SloSettings
+
+_VERDICTS = {
+    "within": "yes",
+    "beyond": "no",
+    "generator-limited": "unknown: generator was the limit",
+    "undecided": "unknown: too few requests",
+}
+# A gap this clear is no chance of the arrivals.
+_SATURATED = 0.9
+_TENTHS_BELOW_MS = 10
+_HUNDREDTHS_BELOW_MS = 1
+
+
+def milliseconds(value: float | None, timeout_ms: float | None = None) -> str:
+    """`45ms`, `4.2ms`, `0.31ms`; `n/a` where it is not known; `>10000ms` where only the timeout is known."""
+    if value is None:
+        return "n/a"
+    if timeout_ms is not None and value >= timeout_ms:
+        return f">{timeout_ms:.0f}ms"
+    digits = 2 if value < _HUNDREDTHS_BELOW_MS else 1 if value < _TENTHS_BELOW_MS else 0
+    return f"{value:.{digits}f}ms"
+
+
+def render_report(
+    measurement: Measurement,
+    judgement: Judgement,
+    slo: SloSettings,
+    *,
+    title: str,
+    timeout_s: float,
+    remarks: Sequence[str],
+    conditions: Mapping[str, str],
+) -> tuple[str, bytes]:
+    """The report in markdown and its chart.
+
+    Args:
+        measurement: what was measured.
+        judgement: what follows from it.
+        slo: against which.
+        title: which model and version.
+        timeout_s: of each request.
+        remarks: what a reader must know of this run; markdown, one sentence each.
+        conditions: name → value of what the figures depend on, beside machine and versions.
+    """
+    advice, target = recommendation(judgement, slo)
+    rows = [
+        _row(step, _VERDICTS[verdict], step.rate in judgement.disturbed, timeout_s * 1e3)
+        for step, verdict in zip(measurement.steps, judgement.verdicts, strict=True)
+    ]
+    values = {
+        "title": title,
+        "recommendation": f"**{advice}**",
+        "target": target,
+        "rows": rows,
+        "slo_latency": f"{slo.latency_p95_ms:g} ms",
+        "slo_error_rate": f"{slo.error_rate:.2%}",
+        "explanation": [*explain(measurement.steps, judgement), *remarks],
+        "failures": [
+            {"rate": f"{step.rate:g}", "cause": failure.cause, "count": failure.count, "sample": failure.sample}
+            for step in measurement.steps
+            for failure in step.failures
+        ],
+        "lateness_limit": f"{MAX_LATENESS_OF_SLO * slo.latency_p95_ms:g} ms at P99",
+        "cpu_limit": f"{MAX_GENERATOR_CPU:.0%}",
+        "conditions": [*conditions.items(), *measurement.machine.items(), *measurement.versions.items()],
+        **chart_values(measurement.steps, judgement, slo),
+    }
+    files = rendering.render("load-test", values)
+    return files["report.md"].decode(), files["latency.svg"]
+
+
+def explain(steps: Sequence[StepMeasurement], judgement: Judgement) -> list[str]:
+    """What the table says, in sentences."""
+    held, beyond = judgement.max_rps_within_slo, judgement.first_rps_beyond_slo
+    lines: list[str] = []
+    if held is not None and beyond is not None and beyond > held:
+        lines.append(f"The limit lies between {held:g} and {beyond:g} RPS; rates between them were not tested.")
+    if held is not None:
+        lines.append(
+            f"For steady operation plan {held * HEADROOM:g} RPS per instance ({HEADROOM:.0%} of it): bursts and "
+            "restarts need room."
+        )
+    for step, verdict in zip(steps, judgement.verdicts, strict=True):
+        if verdict == "beyond" and step.achieved_rate < _SATURATED * step.rate:
+            lines.append(
+                f"At {step.rate:g} RPS the service is saturated: it answers {step.achieved_rate:.0f} a second, the "
+                "rest waits or fails."
+            )
+    lines += [
+        f"At {rate:g} RPS the load generator itself was late or short of processor time."
+        for rate in judgement.disturbed
+    ]
+    if any(step.latency.p99 is None for step in steps):
+        lines.append(
+            "n/a: too few requests for that percentile (P95 needs 200, P99 needs 1,000); use a longer `--duration`."
+        )
+    return lines
+
+
+def _row(step: StepMeasurement, verdict: str, disturbed: bool, timeout_ms: float) -> dict[str, object]:
+    def cells(prefix: str, values: Percentiles, limit: float | None) -> dict[str, str]:
+        return {
+            f"{prefix}{name}": milliseconds(getattr(values, name), limit) for name in ("p50", "p95", "p99", "maximum")
+        }
+
+    return {
+        "rate": f"{step.rate:g}",
+        "achieved": f"{step.achieved_rate:.1f}" if step.achieved_rate < 100 else f"{step.achieved_rate:.0f}",  # noqa: PLR2004 - three figures
+        "error_rate": f"{step.error_rate:.2%}",
+        "verdict": verdict,
+        "connections": step.generator.connections,
+        "reconnects": step.generator.reconnects,
+        "longest_queue": step.generator.longest_queue,
+        "cpu": f"{step.generator.cpu:.0%}",
+        "disturbed": "disturbed" if disturbed else "",
+        **cells("", step.latency, timeout_ms),
+        **cells("service_", step.service_time, None),
+        **cells("late_", step.generator.lateness, None),
+    }

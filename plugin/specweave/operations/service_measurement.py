@@ -1,0 +1,273 @@
+"""The load test of an increment's service: which service, which requests, what is left as evidence."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import msgspec
+
+from specweave import __version__
+from specweave.command import Context, Progress
+from specweave.errors import InvalidInputError, NotFoundError
+from specweave.increments import deployment, evidence, store
+from specweave.increments.deployment import Deployment
+from specweave.increments.evidence import PackageReference
+from specweave.increments.store import Increment
+from specweave.model_packages import store as packages
+from specweave.model_packages.store import Package
+from specweave.operations.load_testing import Exchange, Measurement, Plan, Step, preflight, run_load_test
+from specweave.operations.load_testing.judgement import Judgement, judge
+from specweave.operations.load_testing.measurement import split_cores
+from specweave.operations.load_testing.plan import Arrivals, parse_target
+from specweave.operations.load_testing.preflight import Served
+from specweave.operations.load_testing.report import render_report
+from specweave.operations.local_service import serve
+from specweave.project import SloSettings
+from specweave_runtime.package import Golden, GoldenRow, PackageError, read_golden
+
+KEY_VARIABLE = "SPECWEAVE_API_KEY"
+_KEY_HEADER = "X-API-Key"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A load test that was run and recorded.
+
+    Attributes:
+        increment_id: whose service.
+        address: where the requests went.
+        version: of the model package, None where the service serves another one than the increment names.
+        slo: against which it was judged.
+        measurement: the figures.
+        judgement: what follows from them.
+        report: path relative to the project.
+    """
+
+    increment_id: str
+    address: str
+    version: str | None
+    slo: SloSettings
+    measurement: Measurement
+    judgement: Judgement
+    report: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the requests go, and what is known of it."""
+
+    url: str
+    description: str
+    engine_cores: tuple[int, ...]
+    key_is_sent: bool
+
+
+def measure(
+    context: Context,
+    *,
+    increment_name: str | None,
+    rates: Sequence[float],
+    duration_s: float,
+    environment: str | None,
+    url: str | None,
+    arrivals: Arrivals,
+    command: str,
+) -> Measured:
+    """Load the service of an increment and leave the report.
+
+    Without an environment and a URL the increment's own service is started for it.
+
+    Args:
+        context: project, machine, progress.
+        increment_name: see `store.find`.
+        rates: requests a second, each a step.
+        duration_s: of each step.
+        environment: where it is deployed.
+        url: where else it is.
+        arrivals: see `Plan`.
+        command: the slash command, for the evidence.
+
+    Raises:
+        NotFoundError: increment, package, API or deployment is not there.
+        InvalidInputError: `arguments-conflict`, `url-invalid`, `load-test-plan-invalid`.
+        OperationError: `service-not-ready`, `service-unauthorized`, `service-unreachable`, `load-generator-failed`.
+    """
+    if environment is not None and url is not None:
+        raise InvalidInputError(
+            "arguments-conflict", "--environment and --url both say where", next_step="leave one of them out"
+        )
+    started = context.host.now()
+    increment = store.find(context.project, increment_name, kind="deployment")
+    settings = deployment.read(increment.folder)
+    package = packages.open_package(context.project, settings.model.name, settings.model.version)
+    golden = _golden(package)
+    steps = tuple(Step(rate, duration_s) for rate in sorted(set(rates)))
+    Plan(url or "http://127.0.0.1", steps, corpus(golden, same_model=True)).check()
+    with _place(context, increment, package, settings, environment=environment, url=url) as place:
+        served, same_model = _look(context, place, package, golden)
+        plan = Plan(
+            url=place.url,
+            steps=steps,
+            corpus=corpus(golden, same_model=same_model),
+            arrivals=arrivals,
+            tolerance=golden.tolerance,
+            header_variables={_KEY_HEADER: KEY_VARIABLE} if place.key_is_sent else {},
+            cores=place.engine_cores,
+        )
+        measurement = run_load_test(context, plan)
+    judgement = judge(measurement.steps, settings.slo)
+    remarks = [] if same_model else [_other_model(served, package)]
+    markdown, chart = render_report(
+        measurement,
+        judgement,
+        settings.slo,
+        title=f"{package.name} {package.version}" if same_model else settings.service.name,
+        timeout_s=plan.timeout_s,
+        remarks=remarks,
+        conditions=_conditions(place, plan, package),
+    )
+    report = evidence.record(
+        context,
+        increment,
+        operation="load-test",
+        command=command,
+        passed=judgement.passed,
+        started=started,
+        markdown=markdown,
+        data=_data(plan, measurement, judgement, settings.slo, served),
+        package=PackageReference(name=package.name, version=package.version, digest=package.identity)
+        if same_model
+        else None,
+        environment=environment,
+        attachments={".svg": chart},
+    )
+    return Measured(
+        increment_id=increment.id,
+        address=place.url,
+        version=package.version if same_model else None,
+        slo=settings.slo,
+        measurement=measurement,
+        judgement=judgement,
+        report=context.project.relative(report.path),
+    )
+
+
+def corpus(golden: Golden, *, same_model: bool) -> tuple[Exchange, ...]:
+    """The golden rows as requests; with their right answers where the service has the same model."""
+    return tuple(_exchange(row, same_model=same_model) for row in golden.rows)
+
+
+def _exchange(row: GoldenRow, *, same_model: bool) -> Exchange:
+    body = json.dumps({"features": row.features}, ensure_ascii=False, allow_nan=False)
+    if not same_model:
+        return Exchange(body)
+    probabilities: dict[str, object] = {}
+    if row.probabilities is not None:
+        # The generated API names every class, or gives the one probability of a class that is 1 or true.
+        probabilities = {"probabilities": list(row.probabilities), "probability": row.probabilities[-1]}
+    return Exchange(body, {"prediction": row.prediction}, probabilities)
+
+
+@contextmanager
+def _place(
+    context: Context,
+    increment: Increment,
+    package: Package,
+    settings: Deployment,
+    *,
+    environment: str | None,
+    url: str | None,
+) -> Iterator[_Place]:
+    server_cores, engine_cores = split_cores()
+    if url is not None:
+        yield _Place(_with_path(url), f"a service at {url}", engine_cores, KEY_VARIABLE in os.environ)
+    elif environment is not None:
+        from specweave.operations import local_deployment
+
+        settings.environment(environment)
+        address = local_deployment.address(context.project, settings.service.name, environment)
+        if address is None:
+            raise NotFoundError(
+                "environment-not-deployed",
+                f"{settings.service.name} does not run in {environment}",
+                next_step=f"deploy it: /ml:deploy {increment.number} --environment {environment}",
+            )
+        yield _Place(_with_path(address), f"the deployment in {environment}", engine_cores, KEY_VARIABLE in os.environ)
+    else:
+        with serve(context, increment, package, cores=server_cores) as address:
+            apart = f", on core {server_cores}, load from core {engine_cores}" if server_cores else ""
+            yield _Place(
+                _with_path(address),
+                f"the increment's own service, one process started for this test{apart}",
+                engine_cores,
+                key_is_sent=False,
+            )
+
+
+def _look(context: Context, place: _Place, package: Package, golden: Golden) -> tuple[Served, bool]:
+    headers = {_KEY_HEADER: os.environ[KEY_VARIABLE]} if place.key_is_sent else {}
+    body = corpus(golden, same_model=False)[0].body
+    served = preflight.look(context.host, parse_target(place.url), body, headers)
+    same_model = served.digest == package.identity
+    if not same_model:
+        context.report(Progress(_other_model(served, package)))
+    return served, same_model
+
+
+def _other_model(served: Served, package: Package) -> str:
+    found = f"version {served.version}" if served.version else "a model that it does not name"
+    return (
+        f"The service serves {found}, not {package.name} {package.version}: answers were checked for their form only, "
+        "and this report is no evidence for the package."
+    )
+
+
+def _with_path(address: str) -> str:
+    target = parse_target(address)
+    return target.base + target.path
+
+
+def _golden(package: Package) -> Golden:
+    try:
+        golden = read_golden(package.path)
+    except PackageError as error:
+        raise InvalidInputError("package-invalid", str(error)) from error
+    if not golden.rows:
+        raise InvalidInputError("package-invalid", f"{package.path} has no golden rows")
+    return golden
+
+
+def _conditions(place: _Place, plan: Plan, package: Package) -> dict[str, str]:
+    return {
+        "service": place.description,
+        "arrivals": plan.arrivals,
+        "timeout": f"{plan.timeout_s:g} s",
+        "requests": f"{len(plan.corpus)} golden rows of {package.name} {package.version} in turn",
+        "model runs as": package.manifest.executable.kind,
+        "specweave": __version__,
+    }
+
+
+def _data(
+    plan: Plan, measurement: Measurement, judgement: Judgement, slo: SloSettings, served: Served
+) -> dict[str, object]:
+    steps = [
+        {**msgspec.to_builtins(step), "verdict": verdict}
+        for step, verdict in zip(measurement.steps, judgement.verdicts, strict=True)
+    ]
+    return {
+        "url": plan.url,
+        "arrivals": plan.arrivals,
+        "seed": plan.seed,
+        "timeout_s": plan.timeout_s,
+        "served": msgspec.to_builtins(served),
+        "slo": slo.model_dump(),
+        "steps": steps,
+        "max_rps_within_slo": judgement.max_rps_within_slo,
+        "first_rps_beyond_slo": judgement.first_rps_beyond_slo,
+        "disturbed_rates": list(judgement.disturbed),
+        "machine": measurement.machine,
+        "versions": {"specweave": __version__, **measurement.versions},
+    }
