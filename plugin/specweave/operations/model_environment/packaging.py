@@ -1,0 +1,197 @@
+"""From a model file to a model package: convert, compare on every row, measure, write."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from specweave.artifacts.requirements import pinned
+from specweave.command import Context, Progress
+from specweave.errors import ConflictError, ModelError
+from specweave.files import atomic
+from specweave.host import Host
+from specweave.model_packages import store
+from specweave.model_packages.store import Package
+from specweave.operations.model_environment.call import call
+from specweave.operations.model_environment.inspection import (
+    Inspection,
+    check_data,
+    inspect_model,
+    needed_to_read,
+    request,
+)
+from specweave.operations.model_environment.overlay import overlay
+from specweave_runtime import package as format_
+from specweave_runtime.package import Attempt, Executable, Golden, Input, Manifest, Parity, Signature, Source, digest
+
+Kind = Literal["onnx", "treelite", "estimator"]
+
+CONVERTERS: dict[Kind, tuple[str, ...]] = {
+    "onnx": ("onnx", "onnxruntime", "skl2onnx"),
+    "treelite": ("treelite",),
+    "estimator": (),
+}
+_TOLERATED = ("overlay-contradicts", "model-process-died", "model-environment-incomplete", "model-out-of-memory")
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What the user named."""
+
+    model: Path
+    data: Path | None
+    held_out: Path | None
+    target: str | None
+
+
+def build_package(
+    context: Context,
+    *,
+    model: Path,
+    data: Path | None,
+    name: str,
+    increment_number: str,
+    held_out: Path | None = None,
+    target: str | None = None,
+    metadata: Mapping[str, object] | None = None,
+) -> Package:
+    """Make the next version of a model's package.
+
+    The fastest way of execution that agrees with the estimator on every compared row is taken: onnxruntime, treelite's
+    GTIL, the estimator itself.
+
+    Args:
+        context: project and host.
+        model: the model's file, named by the user: a pickle runs its code in the model environment.
+        data: reference data with the columns of the training data.
+        name: of the model; made into letters, digits and hyphens.
+        increment_number: the version starts with it.
+        held_out: rows the model has not seen, for the comparison; else all rows of `data`, at most 20,000.
+        target: the column of the data that the model predicts, where it is not evident.
+        metadata: what to register with the version; JSON types.
+
+    Raises:
+        ModelError: the model cannot be read, trusted, or reproduced by any way.
+        NotFoundError, InvalidInputError: a file or a name that cannot be used.
+        HostError: disk, permission, or the package index.
+    """
+    name = store.slug(name)
+    if held_out is not None:
+        check_data(held_out)
+    files = _Files(model, data, held_out, target)
+    before = digest(model) if model.is_file() else None
+    inspection = inspect_model(context, model, data, target=target)
+    with store.staging(context.project) as staged:
+        taken, attempts = _convert(context, inspection, files, staged)
+        if digest(model) != before:
+            raise ConflictError(
+                "model-changed", f"{model.name} was written to meanwhile", next_step="run the command again"
+            )
+        inputs = msgspec.convert(taken["inputs"], tuple[Input, ...])
+        _write(staged, format_.SIGNATURE, Signature(inspection.features, inspection.output, inputs, inspection.frame))
+        _write(staged, format_.REFERENCE, inspection.reference)
+        _write(staged, format_.GOLDEN, msgspec.convert(taken["golden"], Golden))
+        manifest = Manifest(
+            format=1,
+            name=name,
+            version=store.next_version(context.project, name, increment_number),
+            created=context.host.now().isoformat(timespec="seconds").replace("+00:00", "Z"),
+            estimator=inspection.estimator,
+            executable=msgspec.convert(taken["executable"], Executable),
+            source=_source(context, files, increment_number),
+            python=inspection.python.version,
+            libraries=inspection.libraries,
+            parity=_parity(taken, attempts),
+            files={path.name: digest(path) for path in sorted(staged.iterdir())},
+            metadata=dict(metadata or {}),
+            notes=inspection.notes,
+        )
+        _write(staged, format_.MANIFEST, manifest)
+        return store.add(context.project, staged)
+
+
+def _convert(
+    context: Context, inspection: Inspection, files: _Files, staged: Path
+) -> tuple[dict[str, Any], tuple[Attempt, ...]]:
+    """The answer of the first way that agrees, its file in `staged`, and every attempt."""
+    attempts: list[Attempt] = []
+    for kind in CONVERTERS:
+        context.report(Progress(f"trying {kind}"))
+        folder = staged / kind
+        folder.mkdir()
+        answer = _attempt(context, inspection, files, kind, folder)
+        attempts.append(msgspec.convert(answer["attempt"], Attempt))
+        if attempts[-1].refused is None:
+            for file in folder.iterdir():
+                file.rename(staged / file.name)
+            folder.rmdir()
+            return answer, tuple(attempts)
+        shutil.rmtree(folder)
+    reasons = "; ".join(f"{attempt.kind}: {attempt.refused}" for attempt in attempts)
+    raise ModelError(
+        "model-not-reproducible",
+        f"no way of execution gives the answers of {files.model.name}: {reasons}",
+        next_step="check that the model is deterministic and that the data is as it was in training",
+    )
+
+
+def _attempt(context: Context, inspection: Inspection, files: _Files, kind: Kind, folder: Path) -> dict[str, Any]:
+    wanted = needed_to_read(inspection.format, files.data, inspection.python)
+    wanted += [_requirement(name) for name in CONVERTERS[kind]]
+    asked = request(files.model, inspection.format, files.data, files.target) | {
+        "operation": "convert",
+        "kind": kind,
+        "folder": str(folder),
+        "held_out": str(files.held_out) if files.held_out else None,
+    }
+    try:
+        return call(context, inspection.python, overlay(context, inspection.python, wanted), asked)
+    except ModelError as error:
+        # A converter that crashes, or cannot stand beside the user's versions, is no reason not to serve the model.
+        if kind == "estimator" or error.code not in _TOLERATED:
+            raise
+        return {"attempt": {"kind": kind, "refused": error.message}}
+
+
+def _source(context: Context, files: _Files, increment_number: str) -> Source:
+    return Source(
+        path=context.project.relative(files.model),
+        sha256=digest(files.model),
+        increment=increment_number,
+        data=context.project.relative(files.data) if files.data else None,
+        commit=_commit(context.host, context.project.root),
+    )
+
+
+def _parity(taken: dict[str, Any], attempts: tuple[Attempt, ...]) -> Parity:
+    last = attempts[-1]
+    return Parity(
+        rows=last.rows,
+        label_mismatches=last.label_mismatches,
+        max_difference=last.max_difference,
+        tolerance=taken["tolerance"],
+        held_out=taken["held_out"],
+        tried=attempts,
+        estimator_us=taken["estimator_us"],
+        executable_us=taken["executable_us"],
+    )
+
+
+def _requirement(name: str) -> str:
+    if name == "onnxruntime":
+        return f"onnxruntime=={pinned('onnx', name)}"
+    if name == "treelite":
+        return f"treelite=={pinned('treelite', name)}"
+    return name
+
+
+def _commit(host: Host, root: Path) -> str | None:
+    done = host.run(["git", "-C", str(root), "rev-parse", "--verify", "--quiet", "HEAD"], timeout_s=30)
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def _write(folder: Path, name: str, value: object) -> None:
+    atomic.write(folder / name, msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
