@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -46,6 +47,7 @@ class Group:
         self._output = output
         self._on_failure = on_failure
         self._within_s = 0.0
+        self._metrics: tempfile.TemporaryDirectory[str] | None = None
         self._workers: list[Worker] = []
         self._keepers: list[asyncio.Task[None]] = []
 
@@ -77,6 +79,9 @@ class Group:
             WorkerError: one is not ready, and why; none runs then.
         """
         self._within_s = within_s
+        if self.release.workers > 1:
+            # The counters of all processes are added up in files, those of this start alone.
+            self._metrics = tempfile.TemporaryDirectory(prefix="specweave-metrics-")
         self._workers = [self._new() for _ in range(self.release.workers)]
         ends = await asyncio.gather(*(worker.start(within_s) for worker in self._workers), return_exceptions=True)
         for end in ends:
@@ -119,6 +124,7 @@ class Group:
         self.accepting, self._leaving = False, True
         await self._release_keepers()
         await asyncio.gather(*(worker.stop(within_s, _GRACE_S) for worker in self._workers if worker.pid))
+        self._forget_metrics()
 
     async def _tell(self, command: str, answer: str) -> list[str]:
         ends = await asyncio.gather(*(worker.tell(command, answer) for worker in self._workers), return_exceptions=True)
@@ -150,7 +156,8 @@ class Group:
                     self._on_failure(self, f"a worker of release {self.release.name} did not restart: {error}")
 
     def _new(self) -> Worker:
-        return Worker(self.release, self._listener, self.settings, self._output)
+        shared = {"PROMETHEUS_MULTIPROC_DIR": self._metrics.name} if self._metrics else {}
+        return Worker(self.release, self._listener, {**self.settings, **shared}, self._output)
 
     async def _release_keepers(self) -> None:
         for keeper in self._keepers:
@@ -162,3 +169,8 @@ class Group:
 
     async def _kill(self) -> None:
         await asyncio.gather(*(worker.kill() for worker in self._workers))
+        self._forget_metrics()
+
+    def _forget_metrics(self) -> None:
+        if self._metrics is not None:
+            self._metrics.cleanup()

@@ -8,6 +8,7 @@ import hashlib
 import re
 import secrets
 import shutil
+import sys
 from pathlib import Path
 
 from uv import find_uv_bin
@@ -16,6 +17,7 @@ from specweave.command import Context, Progress
 from specweave.errors import HostError, InvalidInputError, OperationError
 from specweave.files.atomic import coded_errors
 from specweave.host import tool_python
+from specweave_runtime.package import Manifest
 
 _TIMEOUT_S = 900.0
 _STALE_S = 86_400.0
@@ -114,3 +116,26 @@ def _tidy(context: Context, environments: Path, *, broken: Path) -> None:
     for left in environments.glob(".making-*"):
         if now - left.stat().st_mtime > _STALE_S:
             shutil.rmtree(left, ignore_errors=True)
+
+
+def interpreter(context: Context, manifest: Manifest) -> Path | None:
+    """The interpreter to build a service's environment on; None where the tool's own will do.
+
+    A converted model runs on any; the user's own estimator wants the Python that it was trained with.
+
+    Raises:
+        HostError: `python-missing`.
+    """
+    wanted = ".".join(manifest.python.split(".")[:2])
+    if manifest.executable.kind != "estimator" or wanted == f"{sys.version_info.major}.{sys.version_info.minor}":
+        return None
+    found = context.host.run(
+        [find_uv_bin(), "python", "find", "--no-python-downloads", "--no-project", "--system", wanted]
+    )
+    if found.returncode != 0:
+        raise HostError(
+            "python-missing",
+            f"the model was trained with Python {manifest.python}, and there is no Python {wanted} on this machine",
+            next_step=f"install Python {wanted}, or train the model again with a Python that is here",
+        )
+    return Path(found.stdout.strip())
