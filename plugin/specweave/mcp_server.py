@@ -112,8 +112,12 @@ def serve(project: Project, *, port: int | None = None) -> None:
     if not host.port_is_free(port):
         raise ConflictError("port-in-use", f"something listens on 127.0.0.1:{port}", next_step="choose another port")
     print(f"specweave serves {project.root} at http://127.0.0.1:{port}/mcp", file=sys.stderr)  # noqa: T201 - for people
-    # On a loopback address the SDK refuses foreign Host and Origin headers (DNS rebinding).
-    create_server(context).run("streamable-http", host="127.0.0.1", port=port)
+    import uvicorn  # noqa: PLC0415 - start-up over stdio
+
+    # On a loopback address the SDK refuses foreign Host and Origin headers (DNS rebinding). h11, because httptools
+    # keeps the white space around a header's value, which the protocol says to ignore.
+    app = create_server(context).streamable_http_app(host="127.0.0.1")
+    uvicorn.run(app, host="127.0.0.1", port=port, http="h11", loop="asyncio", log_level="warning")
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
