@@ -1,0 +1,81 @@
+"""A machine that builds and runs containers without a daemon, and one increment whose service goes into an image.
+
+The base image is Debian by debootstrap under the name of the official one, with python and pip where that has them. It
+shows that the Dockerfile's logic is right, not that the official image is. Python packages come from a folder of
+wheels, so that the build needs no network.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.containers.parts import (
+    CACHE,
+    NUMBER,
+    SPECWEAVE,
+    TRAINING,
+    Machine,
+    Service,
+    bootstrap,
+    codename,
+    run,
+    settings,
+)
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Builders, the base image and the wheels of the services."""
+    missing = [program for program in ("buildah", "debootstrap", "podman", "runc") if not shutil.which(program)]
+    assert not missing, f"install {', '.join(missing)} (apt.txt beside this file), or run .ci/run"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    debian = codename()
+    archive = CACHE / f"base-{debian}.tar"
+    if not archive.exists():
+        bootstrap(archive, debian)
+    folder = tmp_path_factory.mktemp("containers")
+    wheels = CACHE / "wheels"
+    wheels.mkdir(exist_ok=True)
+    build = settings(folder, "build", volumes=[f"{wheels}:/wheels:ro"])
+    working = run("buildah", "from", "scratch", env=build).stdout.strip()
+    run("buildah", "add", "--quiet", working, archive, "/", env=build)
+    version = "import pip, sys; print('%d.%d' % sys.version_info[:2])"
+    python = run("buildah", "run", working, "--", "python", "-c", version, env=build).stdout.strip()
+    base = f"docker.io/library/python:{python}-slim"
+    run("buildah", "commit", "--quiet", "--rm", "--format", "docker", working, base, env=build)
+    yield Machine(build, settings(folder, "serve", volumes=[]), python)
+    run("podman", "rm", "--all", "--force", "--time", "5", env=build, check=False)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def service(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Service:
+    """A small model of mixed columns, trained, packaged and served by the tool's own commands."""
+    workspace = tmp_path_factory.mktemp("workspace")
+    for name in ("models", "data"):
+        (workspace / name).mkdir()
+    run("git", "init", "--quiet", workspace)
+    run(sys.executable, "-c", TRAINING, cwd=workspace)
+    run(SPECWEAVE, "sw", "inc", "0042-small-model", cwd=workspace)
+    source = ("--model", "models/small.joblib", "--data", "data/train.csv", "--name", "small-model")
+    run(SPECWEAVE, "ml", "deploy-prepare", "0042", *source, cwd=workspace)
+    (folder,) = (workspace / ".specweave/increments").glob(f"{NUMBER}-*")
+    _download(folder / "api/requirements.txt", machine.python)
+    return Service(workspace, folder)
+
+
+def _download(requirements: Path, python: str) -> None:
+    options = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--python-version", python)
+    wheels = CACHE / "wheels"
+    run(sys.executable, "-m", "pip", "download", "--quiet", *options, "--requirement", requirements, "--dest", wheels)
+
+
+@pytest.fixture(scope="session")
+def image(machine: Machine, service: Service) -> Any:
+    """The result of building the image with the tool's own command."""
+    options = ("--build", "--python-version", machine.python, "--tag", "small-model:test")
+    status, result = service.specweave("ml", "containerize", NUMBER, *options, env=machine.build)
+    assert status == 0, result
+    return result
