@@ -17,6 +17,7 @@ from specweave.increments.evidence import PackageReference
 from specweave.increments.store import Increment
 from specweave.model_packages import store as packages
 from specweave.model_packages.store import Package
+from specweave.operations import local_deployment
 from specweave.operations.load_testing import Exchange, Measurement, Plan, Step, preflight, run_load_test
 from specweave.operations.load_testing.judgement import Judgement, judge
 from specweave.operations.load_testing.measurement import split_cores
@@ -28,6 +29,8 @@ from specweave.project import SloSettings
 from specweave_runtime.package import Golden, GoldenRow, PackageError, read_golden
 
 KEY_VARIABLE = "SPECWEAVE_API_KEY"
+# A local deployment takes its key from this variable; it may be sent back there, and to no other address.
+_LOCAL_KEY_VARIABLE = "API_KEY"
 _KEY_HEADER = "X-API-Key"
 
 
@@ -56,12 +59,12 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the requests go, and what is known of it."""
+    """Where the requests go, and what is known of it; `key_variable` holds the key that is sent there, if any."""
 
     url: str
     description: str
     engine_cores: tuple[int, ...]
-    key_is_sent: bool
+    key_variable: str | None = None
 
 
 def measure(
@@ -113,7 +116,7 @@ def measure(
             corpus=corpus(golden, same_model=same_model),
             arrivals=arrivals,
             tolerance=golden.tolerance,
-            header_variables={_KEY_HEADER: KEY_VARIABLE} if place.key_is_sent else {},
+            header_variables={_KEY_HEADER: place.key_variable} if place.key_variable else {},
             cores=place.engine_cores,
         )
         measurement = run_load_test(context, plan)
@@ -182,32 +185,42 @@ def _place(
 ) -> Iterator[_Place]:
     server_cores, engine_cores = split_cores()
     if url is not None:
-        yield _Place(_with_path(url), f"a service at {url}", engine_cores, KEY_VARIABLE in os.environ)
+        yield _Place(_with_path(url), f"a service at {url}", engine_cores, _key_variable(KEY_VARIABLE))
     elif environment is not None:
-        from specweave.operations import local_deployment
-
-        settings.environment(environment)
-        address = local_deployment.address(context.project, settings.service.name, environment)
-        if address is None:
-            raise NotFoundError(
-                "environment-not-deployed",
-                f"{settings.service.name} does not run in {environment}",
-                next_step=f"deploy it: /ml:deploy {increment.number} --environment {environment}",
-            )
-        yield _Place(_with_path(address), f"the deployment in {environment}", engine_cores, KEY_VARIABLE in os.environ)
+        address = _deployed(context, increment, settings, environment)
+        key_variable = _key_variable(KEY_VARIABLE, _LOCAL_KEY_VARIABLE)
+        yield _Place(_with_path(address), f"the deployment in {environment}", engine_cores, key_variable)
     else:
         with serve(context, increment, package, cores=server_cores) as address:
-            apart = f", on core {server_cores}, load from core {engine_cores}" if server_cores else ""
-            yield _Place(
-                _with_path(address),
-                f"the increment's own service, one process started for this test{apart}",
-                engine_cores,
-                key_is_sent=False,
+            apart = (
+                f", on cores {_listed(server_cores)}, load from core {_listed(engine_cores)}" if server_cores else ""
             )
+            description = f"the increment's own service, one process started for this test{apart}"
+            yield _Place(_with_path(address), description, engine_cores)
+
+
+def _deployed(context: Context, increment: Increment, settings: Deployment, environment: str) -> str:
+    settings.environment(environment)
+    address = local_deployment.address(context.project, settings.service.name, environment)
+    if address is None:
+        raise NotFoundError(
+            "environment-not-deployed",
+            f"{settings.service.name} does not run in {environment}",
+            next_step=f"deploy it: /ml:deploy {increment.number} --environment {environment}",
+        )
+    return address
+
+
+def _key_variable(*names: str) -> str | None:
+    return next((name for name in names if os.environ.get(name)), None)
+
+
+def _listed(cores: Sequence[int]) -> str:
+    return ", ".join(map(str, cores))
 
 
 def _look(context: Context, place: _Place, package: Package, golden: Golden) -> tuple[Served, bool]:
-    headers = {_KEY_HEADER: os.environ[KEY_VARIABLE]} if place.key_is_sent else {}
+    headers = {_KEY_HEADER: os.environ[place.key_variable]} if place.key_variable else {}
     body = corpus(golden, same_model=False)[0].body
     served = preflight.look(context.host, parse_target(place.url), body, headers)
     same_model = served.digest == package.identity

@@ -158,7 +158,7 @@ def test_progress_rises_to_one_over_all_steps(context: Context) -> None:
         run_load_test(context.with_report(seen.append), plan)
     fractions = [progress.fraction for progress in seen if progress.fraction is not None]
     assert fractions == sorted(fractions)
-    assert fractions[-1] > 0.5
+    assert fractions[-1] == 1
     assert any("50 RPS" in progress.message for progress in seen)
 
 

@@ -78,7 +78,11 @@ def render_report(
         ],
         "lateness_limit": f"{MAX_LATENESS_OF_SLO * slo.latency_p95_ms:g} ms at P99",
         "cpu_limit": f"{MAX_GENERATOR_CPU:.0%}",
-        "conditions": [*conditions.items(), *measurement.machine.items(), *measurement.versions.items()],
+        "conditions": [
+            *conditions.items(),
+            *measurement.machine.items(),
+            ("load generator", ", ".join(f"{name} {version}" for name, version in measurement.versions.items())),
+        ],
         **chart_values(measurement.steps, judgement, slo),
     }
     files = rendering.render("load-test", values)

@@ -82,6 +82,7 @@ class Run:
             await asyncio.gather(watcher, return_exceptions=True)
             self._timer.close()
             self._pool.receiver = None
+        self._report(1.0, self._ended, self._failed)
 
     def answered(self, connection: Connection, index: int, status: int, body: bytes) -> None:
         """A whole answer came."""

@@ -99,7 +99,8 @@ class LoadTestResult(Result):
             for step in self.steps
             if step.errors
         ]
-        lines += ["", self.recommendation, *(["", *errors] if errors else []), *(f"- {note}" for note in self.notes)]
+        lines += ["", self.recommendation, ""] + [f"- {note}" for note in self.notes]
+        lines += ["", "Errors:", *errors] if errors else []
         number = self.increment[:4]
         next_step = (
             f"Next: `/ml:deploy {number} --environment staging`."

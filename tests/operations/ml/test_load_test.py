@@ -1,0 +1,304 @@
+"""`ml load-test` by its own door, against small servers that answer as a generated service does."""
+
+import asyncio
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.operations.load_testing.servers import Handler, answer, serve
+
+from specweave import arguments
+from specweave.command import Context
+from specweave.errors import InvalidInputError, NotFoundError, OperationError
+from specweave.host import RealHost
+from specweave.increments import evidence, store
+from specweave.increments.store import Increment
+from specweave.operations.ml.load_test import COMMAND, LoadTestRequest, LoadTestResult
+from specweave.project import Project
+from specweave_runtime.package import (
+    Executable,
+    Feature,
+    Golden,
+    GoldenRow,
+    Input,
+    Manifest,
+    Output,
+    Parity,
+    Signature,
+    Source,
+)
+
+DEPLOYMENT = """\
+model: {name: credit, version: 0001-v1}
+service: {name: credit}
+slo: {latency_p95_ms: 100, error_rate: 0.01}
+environments:
+  staging: {target: local, port: 8100}
+"""
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    (tmp_path / ".specweave").mkdir()
+    return Context(Project(tmp_path), RealHost(), actor="cli")
+
+
+@pytest.fixture
+def increment(context: Context) -> Increment:
+    made = store.create(context, "Deploy credit", kind="deployment")
+    (made.folder / "deployment.yaml").write_text(DEPLOYMENT)
+    package = context.project.state / "models" / "credit" / "0001-v1"
+    package.mkdir(parents=True)
+    rows = tuple(
+        GoldenRow({"age": age, "job": "fixed"}, "good" if age > 30 else "bad", (0.4, 0.6) if age > 30 else (0.7, 0.3))
+        for age in (25, 35, 45)
+    )
+    files = {
+        "signature.json": msgspec.json.encode(
+            Signature(
+                (Feature("age", "integer"), Feature("job", "string")),
+                Output("classification", ("bad", "good"), probabilities=True),
+                (Input("rows", "float64", ("age", "job")),),
+            )
+        ),
+        "golden.json": msgspec.json.encode(Golden(rows, 1e-5)),
+        "reference.json": b"{}",
+        "model.onnx": b"never opened by the tool",
+    }
+    for name, content in files.items():
+        (package / name).write_bytes(content)
+    manifest = Manifest(
+        format=1, name="credit", version="0001-v1", created="2026-11-20T12:00:00Z", estimator=("LogisticRegression",),
+        executable=Executable("onnx", "model.onnx"), source=Source("m.joblib", "0" * 64, "0001"), python="3.11.7",
+        libraries={}, parity=Parity(3, 0, 0.0, 1e-5, True, (), 1.0, 1.0),
+        files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    )  # fmt: skip
+    (package / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    return made
+
+
+def identity(context: Context) -> str:
+    manifest = context.project.state / "models" / "credit" / "0001-v1" / "manifest.json"
+    return hashlib.sha256(manifest.read_bytes()).hexdigest()
+
+
+def service(
+    digest: str, *, service_s: float = 0.0, wrong: bool = False, ready: bool = True, overload_at: float = 1e9
+) -> Handler:
+    """What a generated service answers; above `overload_at` requests under way it gives up."""
+    under_way = 0
+
+    async def handle(body: dict[str, object], writer: asyncio.StreamWriter, _number: int) -> None:
+        nonlocal under_way
+        if not body:  # GET /health/ready and GET /model/info
+            document = {"version": "0001-v1", "digest": digest, "reason": "the model is being loaded"}
+            writer.write(answer(document, status="200 OK" if ready else "503 Service Unavailable"))
+            return
+        features = body["features"]
+        assert isinstance(features, dict)
+        under_way += 1
+        if service_s:
+            await asyncio.sleep(service_s)
+        if under_way > overload_at:
+            writer.write(answer({"error": {"code": "overloaded"}}, status="503 Service Unavailable"))
+        else:
+            good = (features["age"] > 30) != wrong
+            probabilities = {"bad": 0.4, "good": 0.6} if good else {"bad": 0.7, "good": 0.3}
+            document = {"prediction": "good" if good else "bad", "probabilities": probabilities}
+            writer.write(answer({**document, "model_version": "0001-v1", "inference_time_ms": 0.1}))
+        under_way -= 1
+
+    return handle
+
+
+def run(context: Context, **values: object) -> LoadTestResult:
+    request = arguments.validate(LoadTestRequest, {"increment": "0001", "arrivals": "constant", **values})
+    result = COMMAND.run(request, context)
+    assert isinstance(result, LoadTestResult)
+    return result
+
+
+def test_a_service_within_its_slo_passes_and_leaves_table_chart_and_figures(
+    context: Context, increment: Increment
+) -> None:
+    with serve(service(identity(context), service_s=0.005)) as server:
+        result = run(context, rps=200, duration="1s", url=f"http://127.0.0.1:{server.port}")
+    assert result.passed
+    assert result.max_rps_within_slo == 200
+    (step,) = result.steps
+    assert (step.requests, step.error_rate, step.verdict) == (200, 0, "within")
+    assert step.p50_ms is not None
+    assert 5 <= step.p50_ms < 50
+    text = result.text()
+    assert "| RPS | Achieved | Latency P50 | Latency P95 | Latency P99 | Max | Error Rate |" in text
+    assert "Deploy with max 200 RPS per instance" in text
+    assert "Target: <100ms P95 latency (achieved at 200 RPS)" in text
+
+    report = evidence.newest(increment, "load-test", package_digest=identity(context))
+    assert report is not None
+    assert report.passed
+    assert report.data["steps"][0]["latency"]["p50"] == pytest.approx(step.p50_ms)
+    assert report.data["max_rps_within_slo"] == 200
+    page = (context.project.root / result.report).read_text()
+    assert "![Latency by rate](001-load-test.svg)" in page
+    assert "| 200 |" in page
+    chart = (context.project.root / result.report).with_suffix(".svg").read_text()
+    assert chart.startswith("<svg ")
+    assert "SLO: P95 100 ms" in chart
+
+
+def test_the_highest_of_several_rates_within_the_slo_is_found(context: Context, increment: Increment) -> None:
+    # 20 ms each and 60 at once: beyond 3,000 a second, answers turn into errors.
+    with serve(service(identity(context), service_s=0.02, overload_at=60)) as server:
+        result = run(context, rps="100,60,4000", duration=1, url=server.url)
+    assert result.passed, result.text()
+    assert result.max_rps_within_slo == 100
+    assert [step.verdict for step in result.steps][:2] == ["within", "within"]
+    assert "status 503" in result.steps[2].errors
+    assert result.steps[2].verdict in {"beyond", "generator-limited"}
+    page = (context.project.root / result.report).read_text()
+    assert "overloaded" in page, "a sample of each failure is in the report"
+
+
+def test_wrong_answers_are_errors_and_do_not_pass(context: Context, increment: Increment) -> None:
+    with serve(service(identity(context), wrong=True)) as server:
+        result = run(context, rps=100, duration=1, url=server.url)
+    assert not result.passed
+    assert result.steps[0].errors == {"wrong answer": 100}
+    assert "do not deploy" in result.recommendation
+    report = evidence.newest(increment, "load-test")
+    assert report is not None
+    assert not report.passed
+
+
+def test_a_service_with_another_model_is_measured_but_is_no_evidence_for_the_package(
+    context: Context, increment: Increment
+) -> None:
+    with serve(service("f" * 64, wrong=True)) as server:
+        result = run(context, rps=100, duration=1, url=server.url)
+    assert result.steps[0].error_rate == 0, "the answers of another model are not compared"
+    assert result.version is None
+    assert evidence.newest(increment, "load-test", package_digest=identity(context)) is None
+    assert evidence.newest(increment, "load-test") is not None
+
+
+def test_a_service_that_is_not_ready_is_refused_and_nothing_is_recorded(context: Context, increment: Increment) -> None:
+    with serve(service(identity(context), ready=False)) as server, pytest.raises(OperationError) as caught:
+        run(context, rps=100, duration=1, url=server.url)
+    assert caught.value.code == "service-not-ready"
+    assert "the model is being loaded" in caught.value.message
+    assert evidence.newest(increment, "load-test") is None
+
+
+def test_an_address_where_nobody_listens_is_refused(context: Context, increment: Increment) -> None:
+    with pytest.raises(OperationError) as caught:
+        run(context, rps=100, duration=1, url=f"http://127.0.0.1:{context.host.free_port()}")
+    assert caught.value.code == "service-not-ready"
+
+
+def test_a_service_that_demands_a_key_is_told_apart(
+    context: Context, increment: Increment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_KEY", "never sent to a named address")
+    ready = service(identity(context))
+
+    async def demanding(body: dict[str, object], writer: asyncio.StreamWriter, number: int) -> None:
+        if body and "X-API-Key: s3cret\r\n" not in server.heads[-1].replace("x-api-key", "X-API-Key"):
+            writer.write(answer({}, status="401 Unauthorized"))
+        else:
+            await ready(body, writer, number)
+
+    with serve(demanding) as server:
+        with pytest.raises(OperationError) as caught:
+            run(context, rps=100, duration=1, url=server.url)
+        assert caught.value.code == "service-unauthorized"
+        assert not any("never sent" in head for head in server.heads)
+        monkeypatch.setenv("SPECWEAVE_API_KEY", "s3cret")
+        result = run(context, rps=100, duration=1, url=server.url)
+    assert result.passed
+    report = context.project.root / result.report
+    for path in report.parent.iterdir():
+        assert "s3cret" not in path.read_text()
+
+
+@pytest.mark.parametrize("rps", [0, -5, "nan", 1e9, "1e9", "", "ten", [], [10, 0], True, None, "inf"])
+def test_a_rate_that_makes_no_sense_is_refused(context: Context, rps: object) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        run(context, rps=rps)
+    assert caught.value.code == "argument-invalid"
+    assert "rps" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("rps", "expected"), [("10,50,100", (10, 50, 100)), (100, (100,)), ([10, 50.5], (10, 50.5)), ("100", (100,))]
+)
+def test_rates_are_taken_as_text_number_or_list(rps: object, expected: tuple[float, ...]) -> None:
+    assert arguments.validate(LoadTestRequest, {"rps": rps}).rps == expected
+
+
+def test_more_requests_than_memory_holds_are_refused(context: Context, increment: Increment) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        run(context, rps=100_000, duration="1h", url="http://127.0.0.1:1")
+    assert caught.value.code == "load-test-plan-invalid"
+
+
+def test_two_places_at_once_are_refused(context: Context, increment: Increment) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        run(context, url="http://127.0.0.1:1", environment="staging")
+    assert caught.value.code == "arguments-conflict"
+
+
+@pytest.mark.parametrize(
+    ("environment", "code"), [("staging", "environment-not-deployed"), ("moon", "environment-not-found")]
+)
+def test_an_environment_without_a_deployment_is_refused(
+    context: Context, increment: Increment, environment: str, code: str
+) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        run(context, environment=environment)
+    assert caught.value.code == code
+
+
+def test_without_an_api_the_next_step_is_to_make_one(context: Context, increment: Increment) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        run(context)
+    assert caught.value.code == "api-missing"
+
+
+def test_the_default_rates_are_those_of_the_documentation() -> None:
+    request = LoadTestRequest()
+    assert request.rps == (10, 50, 100, 500, 1000)
+    assert request.duration == 60
+
+
+TRAINING = """
+import joblib, pandas
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+rows = pandas.DataFrame({"age": range(20, 70), "income": [1000 + 37 * i % 900 for i in range(50)]})
+status = ["good" if age > 40 else "bad" for age in rows.age]
+joblib.dump(make_pipeline(StandardScaler(), LogisticRegression()).fit(rows, status), "credit.joblib")
+rows.assign(status=status).to_csv("train.csv", index=False)
+"""
+
+
+def test_the_increments_own_service_is_started_measured_and_stopped(tmp_path: Path) -> None:
+    context = Context(Project(tmp_path), RealHost(), actor="cli")
+    done = context.host.run([sys.executable, "-c", TRAINING], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    store.create(context, "0001-credit")
+    from specweave.operations.ml.deploy_prepare import COMMAND as PREPARE  # noqa: PLC0415 - only this test needs it
+
+    PREPARE.run(PREPARE.request(increment="0001", model="credit.joblib", data="train.csv", target="status"), context)
+    result = run(context, increment="0002", rps=100, duration=2)
+    assert result.steps[0].error_rate == 0
+    assert result.version == "0002-v1"
+    report = json.loads((tmp_path / result.report).with_suffix(".json").read_text())
+    assert report["package"]["version"] == "0002-v1"
+    with pytest.raises(OperationError) as caught:
+        run(context, increment="0002", rps=100, duration=1, url=result.url)
+    assert caught.value.code == "service-not-ready"
