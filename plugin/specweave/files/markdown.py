@@ -88,7 +88,7 @@ class Replace(NamedTuple):
 
 
 class InsertAfter(NamedTuple):
-    """Put a new line `text` after one line, with the document's own line end."""
+    """Put a new line `text` after one line, with the same line end."""
 
     line: int
     text: str
@@ -169,8 +169,9 @@ class Document:
             old = lines[edit.line]
             if isinstance(edit, Replace):
                 lines[edit.line] = old[: edit.start] + edit.text + old[edit.end :]
-            elif old.endswith(("\n", "\r")):
-                lines.insert(edit.line + 1, edit.text + self.newline)
+            elif end := old[len(old.rstrip("\r\n")) :]:
+                # Its neighbour's line end: another one could join with the next line's in a document that mixes them.
+                lines.insert(edit.line + 1, edit.text + end)
             else:
                 # The last line of a document without a final line end keeps it that way.
                 lines[edit.line : edit.line + 1] = [old + self.newline, edit.text]

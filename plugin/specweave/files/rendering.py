@@ -35,7 +35,7 @@ def render(kind: str, values: Mapping[str, object]) -> dict[str, bytes]:
 def render_folder(templates: Path, kind: str, values: Mapping[str, object]) -> dict[str, bytes]:
     """The same from another folder of templates."""
     folder = templates / kind
-    if not kind or PurePosixPath(kind).name != kind or not folder.is_dir():
+    if not kind or kind == ".." or PurePosixPath(kind).name != kind or not folder.is_dir():
         raise NotFoundError("template-not-found", f"there are no templates of the kind {kind!r}")
     environment = _environment(templates)
     files: dict[str, bytes] = {}

@@ -27,8 +27,9 @@ FOLDER = "reports"
 ATTACHMENT = "attachment:"
 _NAME = re.compile(r"(?P<number>\d{3,})-(?P<operation>[a-z0-9-]+)\.(?P<suffix>[a-z0-9]+)")
 _INCREMENT_FIELD = "increment"
-# These fields say which thing is acted upon; with another one it is another act, even where the task is silent.
-_ACTED_UPON = frozenset({"environment", "url"})
+# These say what is acted upon and whether it is done or undone: with another value it is another act, even where the
+# task's Run line is silent about them.
+_ANOTHER_ACT = frozenset({"environment", "url", "stop", "dry_run"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def record(
     """Leave a report, and the outcome under every task that is bound to this command.
 
     A task is bound to it when its Run line names the same command and every argument in it has the same value here; a
-    run with a switch or for an environment that the Run line does not have is another act.
+    run for an environment that the Run line does not name is another act.
 
     Args:
         context: clock, and who asked.
@@ -270,9 +271,8 @@ def _does(wanted: Request, given: Request) -> bool:
     named = wanted.model_fields_set - {_INCREMENT_FIELD}
     if any(getattr(wanted, field) != getattr(given, field) for field in named):
         return False
-    extra = given.model_fields_set - named - {_INCREMENT_FIELD}
-    switched = (field for field in extra if getattr(given, field) != getattr(wanted, field))
-    return not any(field in _ACTED_UPON or isinstance(getattr(given, field), bool) for field in switched)
+    extra = (given.model_fields_set & _ANOTHER_ACT) - named
+    return all(getattr(given, field) == getattr(wanted, field) for field in extra)
 
 
 def _files(folder: Path) -> Iterator[tuple[int, Path]]:

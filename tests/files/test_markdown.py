@@ -1,0 +1,125 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from specweave.errors import InvalidInputError
+from specweave.files.markdown import Document, InsertAfter, Replace
+
+LINES = st.sampled_from(
+    [
+        "# Title",
+        "### T-001: First",
+        "**Status**: [ ] pending",
+        "**Status:** done  ",
+        "- [ ] T-002: Second",
+        "  - **Run**: /sw:status",
+        "```",
+        "~~~",
+        "<!--",
+        "-->",
+        "---",
+        "> ### T-003",
+        "    **Status**: code",
+        "text",
+        "",
+        "\ufeff",
+        "\x0c",
+        "\u2028",
+        "| a | b |",
+        "\t- x",
+    ]
+)
+ENDS = st.sampled_from(["\n", "\r\n", "\r", "\n\n"])
+DOCUMENTS = st.lists(st.tuples(LINES, ENDS)).map(lambda pairs: "".join(line + end for line, end in pairs).encode())
+
+
+def names(text: str) -> list[tuple[str, str]]:
+    return [(field.name, field.value) for field in Document.parse(text.encode()).fields()]
+
+
+def headings(text: str) -> list[str]:
+    return [heading.text for heading in Document.parse(text.encode()).headings]
+
+
+@given(st.binary() | DOCUMENTS)
+def test_every_byte_of_every_document_survives(content: bytes) -> None:
+    document = Document.parse(content)
+    assert document.content == content
+    assert document.edited([]) == content
+
+
+@given(DOCUMENTS, st.data())
+def test_an_edit_changes_its_own_span_and_nothing_else(content: bytes, data: st.DataObject) -> None:
+    document = Document.parse(content)
+    fields = list(document.fields())
+    if not fields:
+        return
+    field = data.draw(st.sampled_from(fields))
+    lines = list(document.lines)
+    edited = document.edited([Replace(field.line, field.start, field.end, "NEW")])
+    lines[field.line] = lines[field.line][: field.start] + "NEW" + lines[field.line][field.end :]
+    assert edited.decode() == "".join(lines)
+
+
+@given(DOCUMENTS, st.data())
+def test_an_inserted_line_is_one_more_line_and_leaves_the_others(content: bytes, data: st.DataObject) -> None:
+    document = Document.parse(content)
+    if not document.lines:
+        return
+    line = data.draw(st.integers(0, len(document.lines) - 1))
+    after = Document.parse(document.edited([InsertAfter(line, "NEW")])).lines
+    stripped = [text.rstrip("\r\n") for text in after]
+    assert stripped[line + 1] == "NEW"
+    assert stripped[: line + 1] + stripped[line + 2 :] == [text.rstrip("\r\n") for text in document.lines]
+
+
+def test_what_stands_in_code_comments_quotations_and_frontmatter_is_no_structure() -> None:
+    text = (
+        "---\n**Front**: 1\n# Front\n---\n"
+        "```\n# Code\n**Code**: 1\n```\n\n    **Indented**: 1\n\n"
+        "<!--\n# Comment\n**Comment**: 1\n-->\n\n> **Quoted**: 1\n\n"
+        "# Real\n**Real**: 1\n"
+    )
+    assert headings(text) == ["Real"]
+    assert names(text) == [("Real", "1")]
+
+
+def test_a_field_above_a_rule_is_a_field_and_no_heading() -> None:
+    assert headings("**Status**: [ ] pending\n---\n# Next\n") == ["Next"]
+    assert names("**Status**: [ ] pending\n---\n") == [("Status", "[ ] pending")]
+    assert headings("Title\n---\n") == ["Title"]
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("**Status**: [ ] pending", "[ ] pending"),
+        ("**Status:** done", "done"),
+        ("- **Status**: done  ", "done"),
+        ("1. **Status** : done", "done"),
+        ("**Status**:", ""),
+    ],
+)
+def test_the_ways_to_write_a_field(line: str, value: str) -> None:
+    assert names(line + "\n") == [("Status", value)]
+
+
+def test_a_section_runs_to_the_next_heading_of_its_level_or_a_higher_one() -> None:
+    document = Document.parse(b"# A\n\n## B\ntext\n### C\n\n## D\n")
+    assert [(heading.text, heading.line, heading.end) for heading in document.headings] == [
+        ("A", 0, 7),
+        ("B", 2, 6),
+        ("C", 4, 6),
+        ("D", 6, 7),
+    ]
+
+
+def test_frontmatter_is_found_behind_a_byte_order_mark() -> None:
+    assert Document.parse(b"\xef\xbb\xbf---\r\ntitle: x\r\n---\r\n# A\r\n").frontmatter == "title: x\r\n"
+    assert Document.parse(b"---\nnever closed\n").frontmatter == ""
+
+
+def test_text_that_would_become_another_line_is_refused() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        Document.parse(b"a\n").edited([Replace(0, 0, 1, "b\n# c")])
+    assert caught.value.code == "text-has-line-break"

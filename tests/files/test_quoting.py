@@ -1,0 +1,110 @@
+import ast
+import html
+import json
+import math
+import re
+import shlex
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from ruamel.yaml import YAML
+
+from specweave.errors import InvalidInputError
+from specweave.files import quoting
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=8)
+
+
+@given(VALUES)
+def test_python_reads_back_what_was_quoted_for_it(value: object) -> None:
+    assert ast.literal_eval(quoting.python(value)) == value
+
+
+@given(VALUES)
+def test_json_reads_back_what_was_quoted_for_it(value: object) -> None:
+    assert json.loads(quoting.json(value)) == value
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.2"])
+@given(value=VALUES)
+def test_yaml_of_either_version_reads_back_what_was_quoted_for_it(version: str, value: object) -> None:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.version = version
+    read = yaml.load(f"key: {quoting.yaml(value)}\n")["key"]
+    assert read == value
+    assert type(read) is type(value)
+
+
+@given(TEXT.filter(lambda text: "\0" not in text))
+def test_a_shell_word_stays_one_word(text: str) -> None:
+    assert shlex.split(quoting.shell(text)) == [text]
+
+
+@pytest.mark.parametrize("text", ["$(id)", "`id`", "a b", "'", '"', "", "a\nb", "*", "~", "-n", "\\"])
+def test_a_shell_prints_what_was_quoted_for_it(text: str) -> None:
+    printed = subprocess.run(["sh", "-c", f"printf %s {quoting.shell(text)}"], capture_output=True, check=True)
+    assert printed.stdout.decode() == text
+
+
+@given(TEXT)
+def test_a_dockerfile_value_has_no_bare_quote_dollar_or_line_break(text: str) -> None:
+    try:
+        quoted = quoting.dockerfile(text)
+    except InvalidInputError:
+        assert re.search(r"[\x00-\x1f\x7f]", text)
+        return
+    inner = quoted[1:-1]
+    assert re.sub(r'\\(["\\$])', r"\1", inner) == text
+    assert not re.search(r'(?<!\\)(?:\\\\)*["$]', inner)
+
+
+@given(TEXT)
+def test_markdown_shows_the_text_as_it_is_on_one_line(text: str) -> None:
+    shown = MarkdownIt("commonmark").renderInline(quoting.markdown(text))
+    assert html.unescape(shown).split() == text.replace("\0", "\ufffd").split()
+
+
+@given(
+    st.sampled_from(["# ", "- ", "+ ", "1. ", "2) ", "> ", "=== ", "---", "***", "~~~", "```", "| a ", "    code"]),
+    TEXT,
+)
+def test_markdown_at_the_start_of_a_line_stays_a_paragraph(start: str, rest: str) -> None:
+    quoted = quoting.markdown(start + rest)
+    kinds = [token.type for token in MarkdownIt("commonmark").parse(quoted)]
+    assert kinds == ["paragraph_open", "inline", "paragraph_close"]
+
+
+def test_names_keep_their_look_in_markdown() -> None:
+    assert quoting.markdown("credit_model-v1.2 (x)") == "credit_model-v1.2 (x)"
+
+
+@pytest.mark.parametrize("value", [{1, 2}, b"x", object(), "\ud800"])
+def test_a_value_that_no_language_has_is_refused(value: object) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        quoting.python(value)
+    assert caught.value.code == "value-not-writable"
+
+
+def test_numbers_beyond_json_are_refused_there_and_written_elsewhere() -> None:
+    with pytest.raises(InvalidInputError):
+        quoting.json(math.inf)
+    assert math.isnan(eval(quoting.python(math.nan)))  # noqa: S307 - the text is the thing tested
+    assert YAML(typ="safe", pure=True).load(quoting.yaml([math.inf, -math.inf])) == [math.inf, -math.inf]
+
+
+def test_a_text_that_pretends_to_be_something_else_is_quoted_as_its_text() -> None:
+    class Liar(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            return "import os"
+
+        def __repr__(self) -> str:
+            return "__import__('os')"
+
+    assert quoting.python(Liar("honest")) == '"honest"'
