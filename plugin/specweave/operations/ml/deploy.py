@@ -4,7 +4,7 @@ from pydantic import Field
 
 from specweave.command import Annotations, Command, Context, IncrementName, Request, Result
 from specweave.errors import GateError, InvalidInputError
-from specweave.operations.local_deployment.views import EnvironmentView, GateView
+from specweave.operations.deployment_views import EnvironmentView, GateView
 
 
 class DeployRequest(Request):
@@ -76,7 +76,7 @@ def run(request: DeployRequest, context: Context) -> DeployResult:
     """
     from specweave.arguments import slash_line  # noqa: PLC0415 - a listing must stay cheap
     from specweave.operations import local_deployment  # noqa: PLC0415
-    from specweave.operations.local_deployment.views import environment_view, gate_view  # noqa: PLC0415
+    from specweave.operations.deployment_views import environment_view, gate_view  # noqa: PLC0415
 
     if request.stop and request.version:
         raise InvalidInputError("arguments-conflict", "--stop takes no --version", next_step="leave one of them out")

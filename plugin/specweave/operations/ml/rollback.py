@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from specweave.command import Annotations, Command, Context, IncrementName, Request, Result
-from specweave.operations.local_deployment.views import EnvironmentView
+from specweave.operations.deployment_views import EnvironmentView
 
 
 class RollbackRequest(Request):
@@ -60,7 +60,7 @@ def run(request: RollbackRequest, context: Context) -> RollbackResult:
     """
     from specweave.arguments import slash_line  # noqa: PLC0415 - a listing must stay cheap
     from specweave.operations import local_deployment  # noqa: PLC0415
-    from specweave.operations.local_deployment.views import environment_view  # noqa: PLC0415
+    from specweave.operations.deployment_views import environment_view  # noqa: PLC0415
 
     where = local_deployment.place(context, request.increment, request.environment)
     outcome = local_deployment.rollback(context, where, request.to, command=slash_line(COMMAND, request))

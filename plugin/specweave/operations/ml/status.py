@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from specweave.command import Annotations, Command, Context, IncrementName, Request, Result
-from specweave.operations.local_deployment.views import EnvironmentView
+from specweave.operations.deployment_views import EnvironmentView
 
 
 class StatusRequest(Request):
@@ -41,7 +41,7 @@ def run(request: StatusRequest, context: Context) -> StatusResult:
     """
     from specweave.increments import deployment, store  # noqa: PLC0415 - a listing must stay cheap
     from specweave.operations import local_deployment  # noqa: PLC0415
-    from specweave.operations.local_deployment.views import environment_view  # noqa: PLC0415
+    from specweave.operations.deployment_views import environment_view  # noqa: PLC0415
 
     increment = store.find(context.project, request.increment, kind="deployment")
     settings = deployment.read(increment.folder)
