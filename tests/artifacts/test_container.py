@@ -139,8 +139,13 @@ def test_every_source_that_is_copied_is_let_through_by_the_ignore_file(tmp_path:
 )
 def test_a_value_with_special_characters_stays_one_value_of_one_label(tmp_path: Path, value: str) -> None:
     values = {
-        "increment": "0043-x", "model": "m", "version": "0043-v1", "digest": DIGEST, "tag": "m:1",
-        "service": value, "python_version": "3.11",
+        "increment": "0043-x",
+        "model": "m",
+        "version": "0043-v1",
+        "digest": DIGEST,
+        "tag": "m:1",
+        "service": value,
+        "python_version": "3.11",
     }
     dockerfile = render("container", values)[container.DOCKERFILE]
     label = dict(final_stage(dockerfile))["LABEL"]
