@@ -91,8 +91,8 @@ def initial(model: ModelReference, service: Service, slo: SloSettings, environme
     yaml.default_flow_style = None
     stream = io.BytesIO()
     stream.write(
-        b"# What is deployed, what it promises, and where it goes. Edit and review it like code: specweave writes this\n"
-        b"# file once and afterwards changes only model.version.\n"
+        b"# What is deployed, what it promises, and where it goes. Edit and review it like code: specweave writes "
+        b"this\n# file once and afterwards changes only model.version.\n"
     )
     yaml.dump(document, stream)
     return stream.getvalue()
@@ -116,7 +116,7 @@ def set_version(folder: Path, version: str) -> bool:
     return True
 
 
-def _load(path: Path) -> Any:  # noqa: ANN401 - a YAML document, validated by the caller
+def _load(path: Path) -> Any:
     try:
         document = YAML().load(path.read_bytes())
     except FileNotFoundError:
