@@ -52,6 +52,11 @@ class Answerer:
         self._many = many
         prove(model, _golden_rows(model, decoder))
         self._metrics = ModelMetrics(metrics, model.manifest, model.signature, model.identity)
+        self._strict = [
+            (place, feature.name, frozenset(feature.categories))
+            for place, feature in enumerate(model.signature.features)
+            if feature.categories and feature.unknown_category == "error" and feature.type in {"number", "boolean"}
+        ]
         self._encode = msgspec.json.Encoder().encode
         self._batcher = Batcher(model.predictor.many, batch_rows)
 
@@ -62,7 +67,7 @@ class Answerer:
             RequestError: the body is refused.
         """
         row: Row = _astuple(self._decoder.one(body))
-        self._metrics.observe(row)
+        self._check(row)
         started = perf_counter()
         if self.model.predictor.inline:
             outcome = self.model.predictor.one(row)
@@ -80,12 +85,19 @@ class Answerer:
         """
         rows: list[Row] = [_astuple(row) for row in self._decoder.many(body)]
         for row in rows:
-            self._metrics.observe(row)
+            self._check(row)
         started = perf_counter()
         outcomes = await self._batcher.predict(rows)
         milliseconds = round((perf_counter() - started) * 1000, 3)
         self._metrics.count(outcomes)
         return self._encode(self._many(outcomes, self.version, milliseconds)), len(rows)
+
+    def _check(self, row: Row) -> None:
+        """Refuse unknown categories of the types that the decoder cannot enumerate; count what strays."""
+        for place, name, known in self._strict:
+            if row[place] is not None and row[place] not in known:
+                raise RequestError(422, "category-unknown", f"{row[place]!r} is no known value of {name}", field=name)
+        self._metrics.observe(row)
 
     def close(self) -> None:
         """Finish what is being predicted."""

@@ -30,7 +30,6 @@ from specweave_runtime.settings import Settings
 Scope = Any
 Send = Callable[[Message], Awaitable[None]]
 
-_CLOSE = (b"connection", b"close")
 _JSON = (b"content-type", b"application/json")
 _OK = 200
 _HEALTH = "/health"
@@ -48,7 +47,6 @@ class Service:
         answer, batch_answer: make the answers of `/predict` and `/predict/batch`; their return types are documented.
 
     Attributes:
-        draining: while true every answer closes its connection, so that clients come back to another process.
         answerer: the version that answers; None while there is none.
         reason: why there is none.
         metrics: what Prometheus reads.
@@ -63,7 +61,6 @@ class Service:
         answer: AnswerOne,
         batch_answer: AnswerMany,
     ) -> None:
-        self.draining = False
         self.answerer: Answerer | None = None
         self.reason = "the model is being loaded"
         self.metrics = Metrics()
@@ -141,7 +138,7 @@ class Service:
             status, code, content = failure.status, failure.error.code, failure.body()
         finally:
             self._in_progress.dec()
-        await _send(send, status, content, (*headers, _CLOSE) if self.draining else headers)
+        await _send(send, status, content, headers)
         seconds = perf_counter() - started
         route.count(status, seconds)
         if self._log:
@@ -175,8 +172,6 @@ class Service:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if self.draining:
-                    message["headers"] = [*message.get("headers", ()), _CLOSE]
             await send(message)
 
         path = scope["path"]

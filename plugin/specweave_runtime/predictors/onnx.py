@@ -42,6 +42,7 @@ class OnnxPredictor:
         # onnxruntime cannot bind strings to memory; where there are none, running in place saves a third of the time.
         strings = any(column.text for column in self._columns) or self._answer.dtype == np.object_
         self._binding = None if strings else self._bind()
+        self._values = self._answer.reshape(-1)
 
     def one(self, row: Row) -> Outcome[Any]:
         """The outcome of one row, through buffers made once."""
@@ -50,7 +51,7 @@ class OnnxPredictor:
         if self._binding is None:
             return self._outcome(self._session.run(self._names, self._feeds)[0].reshape(-1).tolist())
         self._session.run_with_iobinding(self._binding)
-        return self._outcome(self._answer.reshape(-1).tolist())
+        return self._outcome(self._values.tolist())
 
     def many(self, rows: Sequence[Row]) -> list[Outcome[Any]]:
         """The outcomes of rows, in one run."""
