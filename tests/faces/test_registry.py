@@ -16,8 +16,10 @@ from specweave.registry import ENTRIES, Entry, find
 
 ROOT = Path(__file__).resolve().parents[2]
 SHELL_OPTIONS = {"--json", "--project", "--debug", "--help", "--approve", "--version", "--http", "--check"}
-# A command that is announced and not built yet may be named where the same line says so.
-NOT_BUILT = re.compile(r"not built|is built|without a command", re.IGNORECASE)
+# Announced for later: a document may name them where the same line says that they are not built, and the template of a
+# deployment binds tasks to them, which `sw do` leaves to people with these words.
+LATER = {("ml", "setup-monitoring"), ("ml", "create-ab-test")}
+NOT_BUILT = re.compile(r"not built|later|\*\*Run\*\*", re.IGNORECASE)
 MENTION = re.compile(
     r"(?:/(?P<slash>sw|ml):|\bspecweave (?P<shell>sw|ml) )(?P<name>[a-z][a-z-]*[a-z])(?P<rest>[^`\n|]*)"
 )
@@ -120,7 +122,7 @@ def test_every_command_and_option_that_is_mentioned_exists(path: Path) -> None:
     for mention in MENTION.finditer(text):
         line = text[text.rfind("\n", 0, mention.start()) + 1 : text.find("\n", mention.end())]
         group, name = mention["slash"] or mention["shell"], mention["name"]
-        if NOT_BUILT.search(line):
+        if (group, name) in LATER and NOT_BUILT.search(line):
             continue
         entry = find(group, ALIASES.get((group, name), name))
         unknown = set(OPTION.findall(mention["rest"])) - _options(entry) - SHELL_OPTIONS
@@ -140,6 +142,13 @@ def test_every_python_name_that_is_mentioned_exists(path: Path) -> None:
         module = importlib.import_module(found["module"])
         missing = [name for name in names if not hasattr(module, name)]
         assert not missing, f"{found['module']}: {missing}"
+
+
+@each_entry
+def test_every_error_code_on_the_page_of_a_command_is_raised_somewhere(entry: Entry) -> None:
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "plugin").rglob("*.py"))
+    codes = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", texts.command_text(entry).body))
+    assert {code for code in codes if f'"{code}"' not in source} == set()
 
 
 def test_the_public_names_are_those_that_can_be_seen() -> None:
