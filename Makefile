@@ -9,6 +9,7 @@ UV_PIP := $(BIN)/uv pip
 COMPILE := $(UV_PIP) compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(UPGRADE)
 SERVICE_LOCKS := templates/requirements/onnx.txt templates/requirements/treelite.txt
+SUITE_LOCKS := $(wildcard tests/integration/*/requirements.in)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -43,7 +44,7 @@ build: $(READY) ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m build --no-isolation --outdir dist
 
 lock: $(READY) ## Lock every requirement again; newer versions with UPGRADE=--upgrade
-	for lock in $(SERVICE_LOCKS:.txt=) templates/requirements/tests; do \
+	for lock in $(SERVICE_LOCKS:.txt=) templates/requirements/tests $(SUITE_LOCKS:.in=); do \
 		$(COMPILE) $$lock.in --output-file $$lock.txt || exit 1; done
 	$(COMPILE) pyproject.toml $(SERVICE_LOCKS:%=--constraints %) --output-file requirements/tool.txt
 	$(COMPILE) pyproject.toml requirements/dev.in $(SERVICE_LOCKS:%=--constraints %) \

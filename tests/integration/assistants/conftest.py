@@ -1,7 +1,7 @@
 """The assistants' own programs, from npm and PyPI: what they make of this checkout.
 
 `.ci/run` installs package.json and requirements.txt of this folder into .cache/assistants; to run the suite by itself,
-`tests/integration/assistants/prepare` does the same.
+`tests/integration/prepare assistants` does the same.
 """
 
 import os
@@ -53,7 +53,7 @@ def run(environment: Mapping[str, str], workspace: Path) -> Run:
 
     def call(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         if shutil.which(words[0], path=environment["PATH"]) is None:
-            pytest.fail(f"{words[0]} is not installed; run tests/integration/assistants/prepare")
+            pytest.fail(f"{words[0]} is not installed; run tests/integration/prepare assistants")
         done = subprocess.run(
             words,
             cwd=workspace,
