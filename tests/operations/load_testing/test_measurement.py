@@ -1,8 +1,11 @@
 """The engine against real servers of known behaviour: what it reports is what the schedule and the server make true."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.operations.load_testing.servers import RIGHT, Server, as_told, serve, stalling, steady
 
@@ -160,6 +163,19 @@ def test_progress_rises_to_one_over_all_steps(context: Context) -> None:
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1
     assert any("50 RPS" in progress.message for progress in seen)
+
+
+def test_the_engine_ends_when_the_tool_that_started_it_is_killed(tmp_path: Path) -> None:
+    with serve(steady(0)) as server:
+        plan = Plan(server.url, (Step(20, 600.0),), (Exchange("{}", RIGHT),))
+        path = tmp_path / "plan.json"
+        path.write_bytes(msgspec.json.encode(plan))
+        argv = [sys.executable, "-m", "specweave.operations.load_testing.engine", path, tmp_path]
+        with subprocess.Popen(argv, stderr=subprocess.PIPE) as engine:
+            assert engine.stderr is not None
+            assert engine.stderr.readline()
+            engine.stderr.close()  # what the kernel does for a process that is killed
+            assert engine.wait(20) != 0
 
 
 def test_keys_come_from_the_environment_and_are_not_in_the_plan(

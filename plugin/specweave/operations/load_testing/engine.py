@@ -168,6 +168,8 @@ def main(arguments: Sequence[str]) -> int:
     except SpecweaveError as error:
         print(json.dumps({"error": error.as_dict()}), file=sys.stderr, flush=True)  # noqa: T201 - the engine's protocol
         return 1
+    except BrokenPipeError:
+        os._exit(1)  # the starter was killed; an orderly exit would complain about the same pipe again
     (folder / "summary.json").write_bytes(msgspec.json.encode(summary))
     return 0
 

@@ -75,6 +75,7 @@ class Run:
         self._pool.receiver = self
         self._timer.arm(self.due[0])
         watcher = asyncio.get_running_loop().create_task(self._watch())
+        watcher.add_done_callback(self._stop_with)
         try:
             await self._finished
         finally:
@@ -155,6 +156,11 @@ class Run:
             self.samples.setdefault(name(outcome), reason or "")
         if self._ended == self._count and not self._finished.done():
             self._finished.set_result(None)
+
+    def _stop_with(self, watcher: asyncio.Task[None]) -> None:
+        # Nobody listens to the progress any more: whoever asked for the test is gone.
+        if not watcher.cancelled() and (error := watcher.exception()) and not self._finished.done():
+            self._finished.set_exception(error)
 
     async def _watch(self) -> None:
         report_at = 0.0
