@@ -5,6 +5,9 @@ from pydantic import Field
 from specweave.command import Annotations, Command, Context, IncrementName, Request, Result
 from specweave.operations.file_changes import FileChange, described
 
+_REGISTRY = r"(?:[a-z0-9][a-z0-9.-]*(?::[0-9]{1,5})?/)?"
+_IMAGE_NAME = rf"^{_REGISTRY}[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}})?$"
+
 
 class ContainerizeRequest(Request):
     """Whose service, on which Python, and whether to build it."""
@@ -18,7 +21,7 @@ class ContainerizeRequest(Request):
     build: bool = Field(False, description="Build the image with docker, podman or buildah.")
     tag: str | None = Field(
         None,
-        pattern=r"^[a-z0-9](?:[a-z0-9._/-]*[a-z0-9])?(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$",
+        pattern=_IMAGE_NAME,
         max_length=255,
         description="Name of the image; by default service:version.",
     )
