@@ -162,6 +162,7 @@ def _source(context: Context, files: _Files, increment_number: str) -> Source:
         sha256=digest(files.model),
         increment=increment_number,
         data=context.project.relative(files.data) if files.data else None,
+        data_sha256=digest(files.data) if files.data else None,
         commit=_commit(context.host, context.project.root),
     )
 

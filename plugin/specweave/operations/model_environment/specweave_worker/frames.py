@@ -73,17 +73,22 @@ def table(path: Path, model: Any, target: str | None) -> Table:
             missing=absent,
         )
     others = [name for name in data.columns if name not in names]
-    if target is not None and target not in others:
-        target = None
-    target = target or target_of(data, others, _classes(model))
+    target = (target if target in others else None) or target_of(data, others, _classes(model))
     return Table(plain_frame(data[names]), target, [name for name in others if name != target])
 
 
-def check_target(path: Path, data: pd.DataFrame, target: str | None) -> None:
-    """Refuse a target that the user named and that is not there."""
-    if target is not None and target not in data.columns:
+def check_target(path: Path, read: Table, target: str | None) -> None:
+    """Refuse a target that the user named and that is not there.
+
+    Raises:
+        WorkerError: `target-missing`.
+    """
+    if target is not None and target != read.target:
+        others = ", ".join([read.target, *read.ignored][:30]) if read.target else "none"
         raise WorkerError(
-            "target-missing", f"{path.name} has no column {target}", f"its columns are {', '.join(data.columns[:30])}"
+            "target-missing",
+            f"{path.name} has no column {target} beside the model's features",
+            f"name one of its other columns: {others}",
         )
 
 

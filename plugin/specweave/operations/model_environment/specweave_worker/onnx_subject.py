@@ -43,6 +43,7 @@ class OnnxSubject(Subject):
         self.real = request["data"] is not None
         if self.real:
             read = self.table(Path(request["data"]), request["target"], width=width)
+            frames.check_target(Path(request["data"]), read, request["target"])
             self.frame, self.target = read.frame, read.target
             names = list(self.frame.columns)
         else:
@@ -76,14 +77,14 @@ class OnnxSubject(Subject):
         """A data file: columns named like the tensors, else all columns but the target in their order."""
         texts = [name for name, dtype, count in self._tensors if dtype == "string" and count == 1]
         data = frames.read(path, texts)
-        frames.check_target(path, data, target)
         names = [name for tensor in self._tensors for name in _names(*tensor)]
         if hasattr(self, "features"):
             names = [feature["name"] for feature in self.features]
         if not set(names) <= set(data.columns):
             names, target = frames.by_position(path, data, width or len(names), target, set())
         others = [name for name in data.columns if name not in names]
-        return frames.Table(frames.plain_frame(data[names]), target or frames.target_of(data, others, set()), others)
+        target = (target if target in others else None) or frames.target_of(data, others, set())
+        return frames.Table(frames.plain_frame(data[names]), target, [name for name in others if name != target])
 
     def answer(self, frame: pd.DataFrame) -> Answer:
         """The answers of the model itself."""

@@ -46,6 +46,7 @@ class SklearnSubject(Subject):
 
     def _from_data(self, path: Path, target: str | None) -> list[Known]:
         read = self.table(path, target)
+        frames.check_target(path, read, target)
         self.frame, self.target = read.frame, read.target
         if read.ignored:
             self.notes.append(f"Columns of the data that are no features: {', '.join(read.ignored[:20])}.")
