@@ -17,7 +17,7 @@ _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _ENTITY = re.compile(r"&(?=#|[A-Za-z])")
 _MARKDOWN_ALWAYS = re.compile(r"([\\`*\[\]<|~])")
 _MARKDOWN_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
-_MARKDOWN_LEADING = re.compile(r"^([#+\-=>:])|^(\d{1,9})([.)])")
+_MARKDOWN_LEADING = re.compile(r"^([#+\-=>:])|^(\d{1,9})([.)])(?=\s|$)")
 
 
 def python(value: object) -> str:

@@ -3,10 +3,11 @@
 A project without git, or a machine without it, is no error: then there is nothing to know.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 if TYPE_CHECKING:
     from git import Repo
@@ -20,7 +21,7 @@ class Head(NamedTuple):
     """The commit at hand.
 
     Attributes:
-        commit: 40 hexadecimal digits, None before the first commit and without git.
+        commit: hexadecimal, None before the first commit and without git.
         dirty: tracked files differ from it, leaving aside tasks.md and metadata.json of increments.
     """
 
@@ -31,15 +32,10 @@ class Head(NamedTuple):
 def head(root: Path) -> Head:
     """The commit that the project stands at."""
     with _repository(root) as repository:
-        if repository is None or not repository.head.is_valid():
+        if repository is None or not (commit := _lines(repository, "rev-parse", "--quiet", "--verify", "HEAD")):
             return Head(None, dirty=False)
-        from git.exc import GitError  # noqa: PLC0415 - only where git is
-
-        try:
-            changed = repository.git.status("--porcelain", "--untracked-files=no", "--", str(root), *_OWN)
-        except GitError:
-            return Head(repository.head.commit.hexsha, dirty=False)
-        return Head(repository.head.commit.hexsha, dirty=bool(changed))
+        changed = _lines(repository, "status", "--porcelain", "--untracked-files=no", "--", str(root), *_OWN)
+        return Head(commit[0], dirty=bool(changed))
 
 
 def common_folder(root: Path) -> Path | None:
@@ -53,13 +49,13 @@ def increments_elsewhere(root: Path) -> set[str]:
     with _repository(root) as repository:
         if repository is None or repository.working_tree_dir is None:
             return set()
-        prefix = root.relative_to(Path(repository.working_tree_dir).resolve()).as_posix()
+        project = root.relative_to(Path(repository.working_tree_dir).resolve())
         names: set[str] = set()
-        for worktree in _worktrees(repository):
-            names |= names_in(worktree / prefix / _INCREMENTS)
-        for branch in repository.heads:
-            names |= _names_on(branch.commit.tree, _INCREMENTS if prefix == "." else f"{prefix}/{_INCREMENTS}")
-        return names
+        for line in _lines(repository, "worktree", "list", "--porcelain", "-z", separator="\0"):
+            if line.startswith("worktree "):
+                names |= names_in(Path(line.removeprefix("worktree ")) / project / _INCREMENTS)
+        branches = _lines(repository, "for-each-ref", "--format=%(refname)", "refs/heads")
+        return names | _names_on(repository, branches, (project / _INCREMENTS).as_posix())
 
 
 def names_in(folder: Path) -> set[str]:
@@ -75,35 +71,42 @@ def names_in(folder: Path) -> set[str]:
     return names
 
 
-def _worktrees(repository: "Repo") -> Iterator[Path]:
+def _names_on(repository: "Repo", branches: Iterable[str], folder: str) -> set[str]:
+    """Names of the folders in one folder of many branches.
+
+    One process finds the tree of that folder on every branch; most branches share a few.
+    """
+    with TemporaryFile() as wanted:
+        wanted.write("".join(f"{branch}:{folder}\n" for branch in branches).encode())
+        wanted.seek(0)
+        found = _lines(
+            repository, "cat-file", "--batch-check=%(objecttype) %(objectname)", istream=cast("BinaryIO", wanted)
+        )
+    trees = {line.removeprefix("tree ") for line in found if line.startswith("tree ")}
+    names: set[str] = set()
+    for tree in trees:
+        children = _folders(repository, tree)
+        names |= children.keys()
+        for name, put_away in children.items():
+            if name.startswith("_"):
+                names |= _folders(repository, put_away).keys()
+    return names
+
+
+def _folders(repository: "Repo", tree: str) -> dict[str, str]:
+    """Name → object id of the folders in a tree."""
+    entries = (line.partition("\t") for line in _lines(repository, "ls-tree", "-d", "-z", tree, separator="\0"))
+    return {name: description.split()[2] for description, _, name in entries}
+
+
+def _lines(repository: "Repo", *arguments: str, separator: str = "\n", istream: BinaryIO | None = None) -> list[str]:
+    """What git prints; nothing where it refuses, as for a repository of another user."""
     from git.exc import GitError  # noqa: PLC0415 - only where git is
 
-    try:
-        listing: str = repository.git.worktree("list", "--porcelain", "-z")
-    except GitError:
-        return
-    for item in listing.split("\0"):
-        if item.startswith("worktree "):
-            yield Path(item.removeprefix("worktree "))
-
-
-def _names_on(tree: object, path: str) -> set[str]:
-    from git import Tree  # noqa: PLC0415 - only where git is
-
-    for part in path.split("/"):
-        if not isinstance(tree, Tree):
-            return set()
-        try:
-            tree = tree / part
-        except KeyError:
-            return set()
-    if not isinstance(tree, Tree):
-        return set()
-    names = {folder.name for folder in tree.trees}
-    for folder in tree.trees:
-        if folder.name.startswith("_"):
-            names |= {put_away.name for put_away in folder.trees}
-    return names
+    with suppress(GitError):
+        printed: str = repository.git.execute(["git", *arguments], istream=istream)
+        return [line for line in printed.split(separator) if line]
+    return []
 
 
 @contextmanager

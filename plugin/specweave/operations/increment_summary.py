@@ -7,7 +7,7 @@ from specweave.errors import SpecweaveError
 from specweave.increments import deployment, graph, store, tasks
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Task
-from specweave.operations.task_binding import Bound, bind, is_done, ready
+from specweave.operations.task_binding import Bound, bind, first_to_ask, is_done, ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,5 +73,5 @@ def _next(increment: Increment, ordered: tuple[Task, ...], context: Context) -> 
             return f"`/sw:do {number}` runs {task.id} ({task.title}){again}."
         waiting.append(step)
     if waiting:
-        return waiting[0].action
+        return first_to_ask(waiting)[0].action
     return "All tasks are done: review it." if all(is_done(task) for task in ordered) else ""

@@ -1,8 +1,8 @@
 """What an increment's tasks need next: which are done, which are ready, and which command or person does them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from specweave import slash_line
 from specweave.command import AnyCommand, Context, Request
@@ -11,8 +11,9 @@ from specweave.increments import graph, tasks
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Task
 
-Reason = Literal["no-command", "not-built", "not-prepared", "approval", "command-invalid"]
+Reason = Literal["not-prepared", "approval", "command-invalid", "no-command", "not-built"]
 
+_REASONS: tuple[str, ...] = get_args(Reason)
 _DONE = frozenset({"completed", "skipped"})
 
 
@@ -22,7 +23,7 @@ class Person:
 
     Attributes:
         task: which.
-        reason: why no command can do it now.
+        reason: why no command can do it now; the reasons are declared with the shortest way on first.
         action: what that person has to do, one or two sentences.
     """
 
@@ -33,17 +34,21 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A task with the command that does it, ready to run."""
+    """A task with the command that does it, ready to run.
+
+    Attributes:
+        task: which.
+        operation: name of the command.
+        command: what does it.
+        request: its arguments.
+        line: as a person would type it.
+    """
 
     task: Task
     operation: str
     command: AnyCommand
     request: Request
-
-    @property
-    def line(self) -> str:
-        """As a person would type it."""
-        return slash_line.slash_line(self.command, self.request)
+    line: str
 
 
 def ordered(increment: Increment) -> tuple[Task, ...]:
@@ -97,14 +102,20 @@ def bind(increment: Increment, task: Task, context: Context) -> Bound | Person:
         return Person(task, "command-invalid", action)
     if (call.entry.group, call.entry.name) == ("sw", "do"):
         return Person(task, "command-invalid", f"Give {task.id} another **Run** line: `sw do` cannot run itself.")
-    request = call.request
+    request, line = call.request, task.run
     if "increment" in type(request).model_fields and getattr(request, "increment", None) is None:
         request = request.model_copy(update={"increment": increment.number})
-    bound = Bound(task, call.entry.name, call.command, request)
+        line = slash_line.slash_line(call.command, request)
+    bound = Bound(task, call.entry.name, call.command, request, line)
     question = call.command.approval(request, context) if call.command.approval else None
     if question and not context.approved:
         return _approval(task, bound.line, question)
     return bound
+
+
+def first_to_ask(people: Iterable[Person]) -> list[Person]:
+    """The people's tasks, the shortest way on first, else in order."""
+    return sorted(people, key=lambda person: _REASONS.index(person.reason))
 
 
 def person_for(task: Task, line: str, error: SpecweaveError) -> Person | None:

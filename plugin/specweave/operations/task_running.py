@@ -10,7 +10,7 @@ from specweave.errors import ConflictError, SpecweaveError
 from specweave.increments import evidence, graph, tasks
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Task
-from specweave.operations.task_binding import Bound, Person, bind, is_done, ordered, person_for, ready
+from specweave.operations.task_binding import Bound, Person, bind, first_to_ask, is_done, ordered, person_for, ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,12 @@ def run_ready(
             continue
         ran.append(step)
         if step.passed is False:
-            return Outcome("failed", tuple(ran), tuple(waiting.values()))
-    return Outcome("dry-run" if dry_run else "waiting" if waiting else "completed", tuple(ran), tuple(waiting.values()))
+            return Outcome("failed", tuple(ran), tuple(first_to_ask(waiting.values())))
+    return Outcome(
+        "dry-run" if dry_run else "waiting" if waiting else "completed",
+        tuple(ran),
+        tuple(first_to_ask(waiting.values())),
+    )
 
 
 def _scope(increment: Increment, only: str | None, until: str | None) -> frozenset[str]:

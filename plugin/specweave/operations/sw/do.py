@@ -37,7 +37,7 @@ class Waiting(BaseModel):
 
     task: str
     title: str
-    reason: Literal["no-command", "not-built", "not-prepared", "approval", "command-invalid"]
+    reason: Literal["not-prepared", "approval", "command-invalid", "no-command", "not-built"]
     action: str
 
 
