@@ -202,3 +202,14 @@ def test_an_edited_dockerfile_is_kept(tmp_path: Path) -> None:
     again.apply()
     assert [change.path for change in again.conflicts] == [container.DOCKERFILE]
     assert edited.read_text().endswith("# ours\n")
+
+
+def test_the_python_that_was_chosen_stays_when_the_dockerfile_is_generated_again(tmp_path: Path) -> None:
+    generate(tmp_path, "3.13").apply()
+    assert {change.action for change in generate(tmp_path).changes} == {"unchanged"}
+
+
+def test_an_estimator_keeps_its_own_python_whatever_the_dockerfile_says(tmp_path: Path) -> None:
+    generate(tmp_path, "3.13").apply()
+    estimator = generate(tmp_path, executable=Executable(kind="estimator", file="model.joblib"))
+    assert instructions(estimator.files[container.DOCKERFILE])[0] == ("ARG", "PYTHON_VERSION=3.12")

@@ -18,6 +18,7 @@ PYTHON_VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 
 # What a COPY instruction, an ignore pattern and a tag all take without quoting.
 _PATH_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_CHOSEN = re.compile(rb"^ARG PYTHON_VERSION=(3\.[0-9]+)\r?$", re.MULTILINE)
 
 
 def generate(
@@ -29,7 +30,8 @@ def generate(
         increment: where it is written.
         package: what is served; the image carries its identity as a label and as the demanded digest.
         deployment: names the service.
-        python_version: of the base image, `3.12`; by default the model environment's, where a service runs on it.
+        python_version: of the base image, `3.12`; by default that of the Dockerfile there is, else the model
+            environment's, where a service runs on it.
 
     Raises:
         InvalidInputError: `python-version-invalid`, `name-invalid`.
@@ -46,7 +48,7 @@ def generate(
         "digest": package.identity,
         "service": deployment.service.name,
         "tag": image_tag(package, deployment),
-        "python_version": base_version(package, python_version),
+        "python_version": base_version(increment, package, python_version),
     }
     return ledger.plan(increment.folder, render(KIND, values), kind=KIND)
 
@@ -56,10 +58,11 @@ def image_tag(package: Package, deployment: Deployment) -> str:
     return f"{deployment.service.name}:{package.manifest.version}"
 
 
-def base_version(package: Package, wanted: str | None = None) -> str:
+def base_version(increment: Increment, package: Package, wanted: str | None = None) -> str:
     """The Python of the base image.
 
-    An estimator is read back by the Python that wrote it; ONNX and treelite models run on any.
+    An estimator is read back by the Python that wrote it; ONNX and treelite models run on any, and keep the one that
+    was chosen before.
 
     Raises:
         InvalidInputError: `python-version-invalid`.
@@ -67,7 +70,8 @@ def base_version(package: Package, wanted: str | None = None) -> str:
     own = ".".join(package.manifest.python.split(".")[:2])
     estimator = package.manifest.executable.kind == "estimator"
     if wanted is None:
-        wanted = own if estimator or own in PYTHON_VERSIONS else PYTHON_VERSIONS[0]
+        usual = own if estimator or own in PYTHON_VERSIONS else PYTHON_VERSIONS[0]
+        wanted = usual if estimator else _chosen_before(increment) or usual
     if wanted not in PYTHON_VERSIONS:
         raise InvalidInputError(
             "python-version-invalid",
@@ -81,3 +85,10 @@ def base_version(package: Package, wanted: str | None = None) -> str:
             next_step=f"leave the version out, or train the model with Python {wanted}",
         )
     return wanted
+
+
+def _chosen_before(increment: Increment) -> str | None:
+    dockerfile = increment.folder / DOCKERFILE
+    found = _CHOSEN.search(dockerfile.read_bytes()) if dockerfile.is_file() else None
+    version = found[1].decode() if found else None
+    return version if version in PYTHON_VERSIONS else None

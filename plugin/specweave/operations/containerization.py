@@ -25,7 +25,7 @@ def containerize(request: ContainerizeRequest, context: Context) -> Containerize
     result = ContainerizeResult(
         increment=increment.id,
         dockerfile=context.project.relative(increment.folder / container.DOCKERFILE),
-        python_version=container.base_version(package, request.python_version),
+        python_version=container.base_version(increment, package, request.python_version),
         changes=file_changes(plan.changes),
         tag=request.tag or container.image_tag(package, settings),
         dry_run=request.dry_run,

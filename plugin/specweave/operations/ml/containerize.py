@@ -16,7 +16,7 @@ class ContainerizeRequest(Request):
     python_version: str | None = Field(
         None,
         pattern=r"^3\.[0-9]{1,2}$",
-        description="Python of the base image, such as 3.12; by default the model environment's.",
+        description="Python of the base image, such as 3.12; by default the one chosen before, else the model's own.",
     )
     build: bool = Field(False, description="Build the image with docker, podman or buildah.")
     tag: str | None = Field(
