@@ -4,6 +4,7 @@ from pathlib import Path
 
 import specweave_runtime
 from specweave.artifacts import api_types, requirements
+from specweave.artifacts.api_types import ModelTypes
 from specweave.command import Context
 from specweave.files import ledger
 from specweave.files.quoting import json
@@ -38,18 +39,10 @@ def generate(context: Context, increment: Increment, package: Package, deploymen
     return ledger.plan(increment.folder, files, kind=KIND)
 
 
-def _values(increment: Increment, package: Package, deployment: Deployment) -> dict[str, object]:
-    types = api_types.of(package.signature)
-    golden = packages.read_golden(package.path).rows[0]
-    depth = "../" * len(increment.folder.joinpath("api").relative_to(increment.project.state).parts)
-    msgspec = ["Struct", "field"] if any("field(" in feature.declaration for feature in types.features) else ["Struct"]
+def type_values(types: ModelTypes) -> dict[str, object]:
+    """What the templates need to know of the types of a model."""
+    named = any("field(" in feature.declaration for feature in types.features)
     return {
-        "name": package.name,
-        "version": package.version,
-        "package": f"{depth}models/{package.name}/{package.version}",
-        "increment": increment.id,
-        "body_bytes": f"{deployment.service.body_bytes:_}",
-        "batch_rows": f"{deployment.service.batch_rows:_}",
         "aliases": types.aliases,
         "features": types.features,
         "value_type": types.value_type,
@@ -58,10 +51,22 @@ def _values(increment: Increment, package: Package, deployment: Deployment) -> d
         "prediction_documentation": types.prediction,
         "classes": types.classes,
         "typing_imports": ["Literal"] if any(" = Literal[" in alias for alias in types.aliases) else [],
-        "msgspec_imports": msgspec,
+        "msgspec_imports": ["Struct", "field"] if named else ["Struct"],
         "value_imports": types.imports,
+    }
+
+
+def _values(increment: Increment, package: Package, deployment: Deployment) -> dict[str, object]:
+    golden = packages.read_golden(package.path).rows[0]
+    depth = "../" * len(increment.folder.joinpath("api").relative_to(increment.project.state).parts)
+    return {
+        "name": package.name,
+        "version": package.version,
+        "package": f"{depth}models/{package.name}/{package.version}",
+        "body_bytes": f"{deployment.service.body_bytes:_}",
+        "batch_rows": f"{deployment.service.batch_rows:_}",
         "example_request": json({"features": golden.features}, indent=2),
-        "example_row": json(golden.features),
+        **type_values(api_types.of(package.signature)),
     }
 
 

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from specweave.errors import InvalidInputError
 from specweave.files.quoting import python
 from specweave_runtime.package import Feature, Output, Signature
 
@@ -63,7 +64,13 @@ class ModelTypes:
 
 
 def of(signature: Signature) -> ModelTypes:
-    """The types of a model."""
+    """The types of a model.
+
+    Raises:
+        InvalidInputError: `feature-name-invalid`.
+    """
+    for feature in signature.features:
+        _check_name(feature.name)
     attributes = attribute_names(feature.name for feature in signature.features)
     aliases: list[str] = []
     features = []
@@ -120,6 +127,16 @@ def documented(text: str) -> str:
     """Text that cannot end or escape a docstring."""
     printable = "".join(character if character.isprintable() else " " for character in text)
     return printable.replace("\\", "/").replace('"""', "'''")
+
+
+def _check_name(name: str) -> None:
+    if not name or re.search(r'["\\\x00-\x1f]', name):
+        raise InvalidInputError(
+            "feature-name-invalid",
+            f"the feature {name[:80]!r} cannot be the name of a field: it is empty, or holds a quote, a backslash or a "
+            "control character",
+            next_step="rename that column, train the model again, and prepare it anew",
+        )
 
 
 def _kind(feature: Feature) -> str | None:
