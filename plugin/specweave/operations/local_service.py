@@ -46,7 +46,8 @@ def serve(
         raise NotFoundError(
             "api-missing", f"{increment.id} has no api/", next_step=f"generate it: /ml:create-api {increment.number}"
         )
-    python = service_environment.ensure(context, requirements)
+    base = service_environment.interpreter(context, package.manifest)
+    python = service_environment.ensure(context, requirements, base)
     port = context.host.free_port()
     with tempfile.TemporaryDirectory(prefix="specweave-service-") as temporary:
         log = Path(temporary) / "service.log"

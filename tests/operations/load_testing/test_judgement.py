@@ -70,11 +70,18 @@ def test_the_error_rate_is_part_of_the_slo(errors: int, verdict: str) -> None:
     assert judge([step(100, errors=errors)], SLO).verdicts == (verdict,)
 
 
-@pytest.mark.parametrize("trouble", [{"lateness_p99": 5.1}, {"cpu": 0.86}])
+@pytest.mark.parametrize("trouble", [{"lateness_p99": 151}, {"lateness_p99": 160, "cpu": 0.86}])
 def test_a_limit_of_the_generator_is_never_given_as_the_services(trouble: dict[str, float]) -> None:
     found = judge([step(10), step(5_000, 400, **trouble)], SLO)
     assert found.verdicts == ("within", "generator-limited")
     assert found.first_rps_beyond_slo is None
+    assert found.disturbed == (5_000,)
+
+
+def test_a_latency_that_the_lateness_of_the_generator_cannot_explain_is_the_services() -> None:
+    found = judge([step(10), step(5_000, 400, lateness_p99=149)], SLO)
+    assert found.verdicts == ("within", "beyond")
+    assert found.first_rps_beyond_slo == 5_000
     assert found.disturbed == (5_000,)
 
 
@@ -94,3 +101,16 @@ def test_with_few_samples_the_slowest_decides(requests: int, maximum: float, ver
 def test_a_service_that_never_answers_rightly_passes_no_slo_however_generous() -> None:
     generous = SloSettings(latency_p95_ms=1e6, error_rate=1.0)
     assert judge([step(10, requests=600, errors=600)], generous).verdicts == ("beyond",)
+
+
+@pytest.mark.parametrize(
+    ("steps", "advice"),
+    [
+        ([step(100, 400)], "do not deploy"),
+        ([step(100, 400, lateness_p99=160)], "repeat on a quieter machine"),
+        ([step(1, requests=20)], "use a longer --duration"),
+        ([step(100), step(500, 400, lateness_p99=160)], "100 RPS per instance (at least; above it the load generator"),
+    ],
+)
+def test_the_recommendation_says_what_stood_in_the_way(steps: list[StepMeasurement], advice: str) -> None:
+    assert advice in recommendation(judge(steps, SLO), SLO)[0]

@@ -6,7 +6,9 @@ A step is judged
   a step pass. With fewer than 200 samples there is no P95; then the slowest request must be within the SLO, and there
   must be at least 59 (were 5 % of all requests slower, 59 in a row would be faster in one test of twenty).
 - `beyond`: one of them is not.
-- `generator-limited`: beyond, but the generator was late or had no processor time left; it says nothing of the service.
+- `generator-limited`: P95 is beyond, but the generator was late or had no processor time left, and that may be why: its
+  lateness may be part of a latency twice, when the request was sent and when the answer was read. (Where arrivals
+  are late by at most L, no queue that serves in order answers later by more than L.) It says nothing of the service.
 - `undecided`: too few samples to say.
 
 The service holds a rate when that step and every lower one are within. A test of several rates passes when the lowest
@@ -73,14 +75,16 @@ def generator_was_limit(step: StepMeasurement, slo: SloSettings) -> bool:
 
 def _verdict(step: StepMeasurement, slo: SloSettings) -> Verdict:
     if not step.correct or step.error_rate > slo.error_rate:
-        within = False
-    elif step.requests < FEWEST_SAMPLES:
+        return "beyond"
+    if step.requests < FEWEST_SAMPLES:
         return "undecided"
-    else:
-        within = _tail(step.latency, 0.95) <= slo.latency_p95_ms
-    if within:
+    latency = _tail(step.latency, 0.95)
+    if latency <= slo.latency_p95_ms:
         return "within"
-    return "generator-limited" if generator_was_limit(step, slo) else "beyond"
+    without_generator = latency - 2 * (step.generator.lateness.maximum or 0.0)
+    if generator_was_limit(step, slo) and without_generator <= slo.latency_p95_ms:
+        return "generator-limited"
+    return "beyond"
 
 
 def _tail(values: Percentiles, quantile: float) -> float:
@@ -93,21 +97,16 @@ def recommendation(judgement: Judgement, slo: SloSettings) -> tuple[str, str]:
     """Two lines for people: what to deploy with, and how the target was met."""
     target = f"Target: <{slo.latency_p95_ms:g}ms P95 latency"
     held, beyond = judgement.max_rps_within_slo, judgement.first_rps_beyond_slo
+    if held is None and beyond is not None:
+        advice = "Recommendation: do not deploy; no tested rate is within the SLO"
+        return advice, f"{target} (not achieved at {beyond:g} RPS)"
     if held is None:
-        if "generator-limited" in judgement.verdicts:
-            return (
-                "Recommendation: none; the load generator was the limit, repeat on a quieter machine",
-                f"{target} (not shown)",
-            )
-        if beyond is None:
-            return "Recommendation: none; too few requests to judge, use a longer --duration", f"{target} (not shown)"
-        return (
-            "Recommendation: do not deploy; no tested rate is within the SLO",
-            f"{target} (not achieved at {beyond:g} RPS)",
-        )
+        reason = "the load generator was the limit, repeat on a quieter machine"
+        if "generator-limited" not in judgement.verdicts:
+            reason = "too few requests to judge, use a longer --duration"
+        return f"Recommendation: none; {reason}", f"{target} (not shown)"
+    advice = f"Recommendation: Deploy with max {held:g} RPS per instance"
     if beyond is None:
-        return (
-            f"Recommendation: Deploy with max {held:g} RPS per instance (at least; no limit was found)",
-            f"{target} (achieved at {held:g} RPS)",
-        )
-    return f"Recommendation: Deploy with max {held:g} RPS per instance", f"{target} (achieved at {held:g} RPS)"
+        limited = "generator-limited" in judgement.verdicts
+        advice += f" (at least; {'above it the load generator was the limit' if limited else 'no limit was found'})"
+    return advice, f"{target} (achieved at {held:g} RPS)"

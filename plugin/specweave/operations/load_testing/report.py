@@ -106,10 +106,12 @@ def explain(steps: Sequence[StepMeasurement], judgement: Judgement) -> list[str]
                 f"At {step.rate:g} RPS the service is saturated: it answers {step.achieved_rate:.0f} a second, the "
                 "rest waits or fails."
             )
-    lines += [
-        f"At {rate:g} RPS the load generator itself was late or short of processor time."
-        for rate in judgement.disturbed
-    ]
+    if judgement.disturbed:
+        rates = ", ".join(f"{rate:g}" for rate in judgement.disturbed)
+        lines.append(
+            f"The load generator itself was late or short of processor time at {rates} RPS; "
+            "the latencies there are upper bounds."
+        )
     if any(step.latency.p99 is None for step in steps):
         lines.append(
             "n/a: too few requests for that percentile (P95 needs 200, P99 needs 1,000); use a longer `--duration`."
