@@ -124,7 +124,9 @@ def _words(parameter: Parameter, value: object) -> list[str]:
         text = ",".join(_text(parameter, item) for item in value)
     else:
         text = _text(parameter, value)
-    return [shlex.quote(text)] if parameter.positional else [parameter.option, shlex.quote(text)]
+    # A word that begins with a hyphen would be read as an option where it stands by position.
+    by_position = parameter.positional and not text.startswith("-")
+    return [shlex.quote(text)] if by_position else [parameter.option, shlex.quote(text)]
 
 
 def _text(parameter: Parameter, value: object) -> str:

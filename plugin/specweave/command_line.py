@@ -86,9 +86,8 @@ def _option(parameter: Parameter) -> click.Option:
 
 
 def _default(parameter: Parameter) -> str:
-    if isinstance(parameter.default, (list, tuple)):
-        return ",".join(str(item) for item in parameter.default)
-    return str(parameter.default)
+    values = parameter.default if isinstance(parameter.default, (list, tuple)) else (parameter.default,)
+    return ",".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)
 
 
 def _given(parameter: Parameter, value: Any) -> object:

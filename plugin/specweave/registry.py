@@ -53,11 +53,19 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("ml", "status", "Show what runs in each environment: version, health, address"),
 )
 
+# Later names that people type; the commands' own names stand above.
+ALIASES = {("sw", "increment"): "inc"}
+
 
 def find(group: str, name: str) -> Entry:
-    """The entry of one command; `find("ml", "load-test")`."""
+    """The entry of one command by its name or alias; `find("ml", "load-test")`.
+
+    Raises:
+        NotFoundError: `command-not-found`.
+    """
+    wanted = (group, ALIASES.get((group, name), name))
     for entry in ENTRIES:
-        if (entry.group, entry.name) == (group, name):
+        if (entry.group, entry.name) == wanted:
             return entry
     known = ", ".join(entry.slash for entry in ENTRIES)
     raise NotFoundError("command-not-found", f"there is no command /{group}:{name}", next_step=f"use one of {known}")

@@ -11,11 +11,9 @@ from specweave import command_line
 from specweave.arguments import slash_line
 from specweave.command import AnyCommand, Request
 from specweave.errors import InvalidInputError
-from specweave.registry import Entry, find
+from specweave.registry import ALIASES, Entry, find
 
 _HEAD = re.compile(r"/(?P<group>[a-z]+):(?P<name>[a-z][a-z0-9-]*)")
-# A later name of the same command.
-_ALIASES = {("sw", "increment"): "inc"}
 
 
 class Line(NamedTuple):
@@ -56,7 +54,7 @@ def split(text: str) -> Line:
             "slash-line-invalid", f"{text!r} is no slash command", next_step="write it as /ml:load-test 0043 --rps 100"
         )
     group, name = head["group"], head["name"]
-    return Line(group, _ALIASES.get((group, name), name), tuple(words[1:]))
+    return Line(group, ALIASES.get((group, name), name), tuple(words[1:]))
 
 
 def parse(text: str) -> Call:

@@ -92,7 +92,7 @@ def test_numbers_stand_for_text_where_a_person_would_type_one() -> None:
 
 @settings(deadline=None)
 @given(
-    increment=st.none() | st.from_regex(r"[a-z0-9][a-z0-9 '\"$-]{0,20}", fullmatch=True),
+    increment=st.none() | st.from_regex(r"[a-z0-9-][a-z0-9 '\"$-]{0,20}", fullmatch=True),
     rates=st.lists(st.floats(0.5, 1e6).map(lambda value: round(value, 3)), min_size=1, max_size=4),
     duration=st.floats(0.001, 86_400).map(lambda value: round(value, 3)),
     version=st.none() | st.text(st.characters(codec="utf-8", exclude_categories=("C",)), min_size=1),

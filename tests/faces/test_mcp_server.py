@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -270,6 +271,27 @@ async def test_over_stdio_a_real_server_creates_an_increment(tmp_path: Path, mod
     assert _error(missing)["code"] == "increment-not-found"
     folders = list((tmp_path / ".specweave" / "increments").iterdir())
     assert [folder.name for folder in folders if folder.is_dir()] == ["0001-deploy-the-credit-model"]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_server_though_its_client_still_listens(
+    tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "specweave", "mcp"],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdin
+        assert server.stdout
+        hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+        server.stdin.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}) + "\n")
+        server.stdin.flush()
+        assert json.loads(server.stdout.readline())["result"]["serverInfo"]["name"] == "specweave"
+        server.send_signal(number)
+        assert server.wait(30) == status
 
 
 def test_listing_tools_imports_nothing_heavy() -> None:

@@ -9,7 +9,7 @@ import pytest
 import specweave
 from specweave import command_line, texts
 from specweave.arguments import hint, parameters
-from specweave.cli.groups import ALIASES, GROUPS, root
+from specweave.cli.groups import GROUPS, root
 from specweave.command import Context
 from specweave.mcp_server import create_server
 from specweave.registry import ENTRIES, Entry, find
@@ -124,7 +124,7 @@ def test_every_command_and_option_that_is_mentioned_exists(path: Path) -> None:
         group, name = mention["slash"] or mention["shell"], mention["name"]
         if (group, name) in LATER and NOT_BUILT.search(line):
             continue
-        entry = find(group, ALIASES.get((group, name), name))
+        entry = find(group, name)
         unknown = set(OPTION.findall(mention["rest"])) - _options(entry) - SHELL_OPTIONS
         assert not unknown, f"{mention.group().strip()}: {unknown}"
 

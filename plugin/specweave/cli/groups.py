@@ -6,13 +6,12 @@ from difflib import get_close_matches
 import click
 
 from specweave.errors import InvalidInputError
-from specweave.registry import ENTRIES, Entry
+from specweave.registry import ALIASES, ENTRIES, Entry
 
 GROUPS = {
     "sw": "Increments: spec, plan, tasks and their evidence",
     "ml": "Models: from a trained file to a running service",
 }
-ALIASES = {("sw", "increment"): "inc"}
 _EPILOG = """\b
 Examples:
   specweave sw inc "Deploy the credit model"
