@@ -199,6 +199,32 @@ def test_an_address_where_nobody_listens_is_refused(context: Context, increment:
     assert caught.value.code == "service-not-ready"
 
 
+def test_a_service_that_is_not_ours_is_measured_by_the_form_of_its_answers(
+    context: Context, increment: Increment
+) -> None:
+    async def foreign(body: dict[str, object], writer: asyncio.StreamWriter, _number: int) -> None:
+        writer.write(answer({"score": 0.5}) if body else answer({}, status="404 Not Found"))
+
+    with serve(foreign) as server:
+        result = run(context, rps=100, duration=1, url=server.url)
+    assert result.passed
+    assert result.version is None
+    assert "no evidence for the package" in (context.project.root / result.report).read_text()
+
+
+@pytest.mark.parametrize("status", ["500 Internal Server Error", "302 Found"])
+def test_a_service_that_does_not_take_a_request_is_refused(context: Context, increment: Increment, status: str) -> None:
+    async def broken(body: dict[str, object], writer: asyncio.StreamWriter, _number: int) -> None:
+        location = f"Location: {elsewhere.url}\r\n"
+        writer.write(answer({}, status=status if body else "404 Not Found", headers=location))
+
+    with serve(service(identity(context))) as elsewhere, serve(broken) as server:
+        with pytest.raises(OperationError) as caught:
+            run(context, rps=100, duration=1, url=server.url)
+        assert elsewhere.connections == 0, "redirects are never followed"
+    assert caught.value.code == "service-not-ready"
+
+
 def test_a_service_that_demands_a_key_is_told_apart(
     context: Context, increment: Increment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,87 @@
+"""The report and its chart, for any measurement."""
+
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from specweave.operations.load_testing.judgement import judge
+from specweave.operations.load_testing.measurement import Measurement
+from specweave.operations.load_testing.report import milliseconds, render_report
+from specweave.operations.load_testing.statistics import Failure, Generator, Percentiles, StepMeasurement
+from specweave.project import SloSettings
+
+SVG = "{http://www.w3.org/2000/svg}"
+SLO = SloSettings(latency_p95_ms=100, error_rate=0.01)
+
+durations = st.floats(0, 60_000)
+
+
+@st.composite
+def percentiles(draw: st.DrawFn) -> Percentiles:
+    values = sorted(draw(st.lists(durations, min_size=4, max_size=4)))
+    samples = draw(st.sampled_from([0, 100, 500, 5_000]))
+    if not samples:
+        return Percentiles(0)
+    p50, p95, p99, maximum = values
+    return Percentiles(samples, p50, p95 if samples >= 200 else None, p99 if samples >= 1_000 else None, maximum)
+
+
+steps = st.builds(
+    StepMeasurement,
+    rate=st.floats(0.1, 100_000),
+    duration_s=st.floats(0.1, 600),
+    requests=st.just(5_000),
+    correct=st.integers(0, 5_000),
+    achieved_rate=st.floats(0, 100_000),
+    error_rate=st.floats(0, 1),
+    latency=percentiles(),
+    service_time=percentiles(),
+    failures=st.lists(
+        st.builds(Failure, st.just("status 500"), st.integers(1, 9), st.text(max_size=40)), max_size=2
+    ).map(tuple),
+    generator=st.builds(
+        Generator,
+        percentiles(),
+        st.floats(0, 1),
+        percentiles(),
+        st.integers(0, 9),
+        st.integers(1, 256),
+        st.integers(0, 9),
+    ),
+)
+
+
+@given(st.lists(steps, min_size=1, max_size=6, unique_by=lambda step: step.rate))
+def test_any_measurement_gives_a_chart_whose_marks_lie_on_it_and_a_whole_table(measured: list[StepMeasurement]) -> None:
+    markdown, chart = render_report(
+        Measurement(tuple(measured), {"cores": "2"}, {"python": "3.11.7"}),
+        judge(measured, SLO),
+        SLO,
+        title="credit 0043-v1",
+        timeout_s=10,
+        remarks=["A | remark"],
+        conditions={"service": "its own | one"},
+    )
+    drawing = ET.fromstring(chart.decode())  # noqa: S314 - our own drawing
+    width, height = float(drawing.attrib["width"]), float(drawing.attrib["height"])
+    marks = drawing.findall(f"{SVG}circle")
+    known = [getattr(step.latency, name) is not None for step in measured for name in ("p50", "p95", "p99")]
+    assert len(marks) == sum(known)
+    for mark in marks:
+        assert 0 <= float(mark.attrib["cx"]) <= width
+        assert 0 <= float(mark.attrib["cy"]) <= height
+    tables = MarkdownIt().enable("table").render(markdown).split("<table>")[1:]
+    assert tables[0].count("<tr>") == len(measured) + 1
+    if any(step.failures for step in measured):
+        assert tables[1].count("<tr>") == sum(len(step.failures) for step in measured) + 1
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "n/a"), (0.314, "0.31ms"), (4.25, "4.2ms"), (45.4, "45ms"), (1200.0, "1200ms"), (10_000.0, ">10000ms")],
+)
+def test_milliseconds_have_the_digits_that_mean_something(value: float | None, text: str) -> None:
+    assert milliseconds(value, 10_000) == text
