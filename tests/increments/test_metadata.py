@@ -10,9 +10,11 @@ from specweave.errors import InvalidInputError
 from specweave.increments import metadata
 from specweave.increments.store import Increment
 
+# JSON may hold what no encoding does: half of a surrogate pair.
+TEXT = st.text(st.characters())
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
 KEYS = st.sampled_from(
@@ -26,7 +28,7 @@ def test_any_object_can_be_read_and_is_written_back_whole(
 ) -> None:
     folder = tmp_path_factory.mktemp("0001-work")
     metadata.write_document(folder, document)
-    metadata.read(folder)
+    metadata.read(folder).title.encode()
     assert metadata.read_document(folder) == document
 
 

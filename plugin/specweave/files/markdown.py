@@ -25,6 +25,11 @@ _CHECKBOX = re.compile(rf"^[ \t]*{_BULLET}\[(?P<mark>[^\]\r\n])\][ \t]+(?P<text>
 _FRONTMATTER_END = re.compile(r"^(?:---|\.\.\.)[ \t]*[\r\n]*$")
 
 
+def readable(text: str) -> str:
+    """Text of a document for people and programs: bytes that are no UTF-8 are shown as such, where edits keep them."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 class Heading(NamedTuple):
     """A heading at the top level of the document.
 

@@ -13,23 +13,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from specweave import slash_line
-from specweave.command import Context, Request
-from specweave.errors import SpecweaveError
+from specweave.command import Context
 from specweave.files import atomic
 from specweave.files.quoting import json as json_text
 from specweave.files.quoting import markdown as quoted
-from specweave.increments import repository, store, tasks
+from specweave.increments import binding, repository, store, tasks
 from specweave.increments.store import Increment
-from specweave.increments.tasks import Outcome, Task
+from specweave.increments.tasks import Outcome
 
 FOLDER = "reports"
 ATTACHMENT = "attachment:"
 _NAME = re.compile(r"(?P<number>\d{3,})-(?P<operation>[a-z0-9-]+)\.(?P<suffix>[a-z0-9]+)")
-_INCREMENT_FIELD = "increment"
-# These say what is acted upon and whether it is done or undone: with another value it is another act, even where the
-# task's Run line is silent about them.
-_ANOTHER_ACT = frozenset({"environment", "url", "stop", "dry_run"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +160,7 @@ def record(
         body = markdown.replace(f"]({ATTACHMENT}", f"]({stem}")
         atomic.write(folder / f"{stem}.md", _page(report, body).encode())
         atomic.write(folder / f"{stem}.json", encoded)
-        done = tuple(task.id for task in tasks.read(increment) if _is_bound(increment, task, command))
+        done = tuple(task.id for task in tasks.read(increment) if binding.is_bound(increment, task, command))
         _mark(context, increment, done, report, finished)
     return Report(number, folder / f"{stem}.md", folder / f"{stem}.json", done)
 
@@ -249,30 +243,6 @@ def _forget(document: dict[str, Any], task_ids: tuple[str, ...]) -> None:
         state = states.get(task_id) if isinstance(states, dict) else None
         if isinstance(state, dict):
             state["status"] = "pending"
-
-
-def _is_bound(increment: Increment, task: Task, command: str) -> bool:
-    if task.run is None:
-        return False
-    try:
-        bound, run = slash_line.split(task.run), slash_line.split(command)
-        if bound[:2] != run[:2]:
-            return False
-        wanted, given = slash_line.parse(task.run), slash_line.parse(command)
-        name = getattr(wanted.request, _INCREMENT_FIELD, None)
-        if name is not None and store.find(increment.project, name).folder != increment.folder:
-            return False
-    except SpecweaveError:
-        return False
-    return _does(wanted.request, given.request)
-
-
-def _does(wanted: Request, given: Request) -> bool:
-    named = wanted.model_fields_set - {_INCREMENT_FIELD}
-    if any(getattr(wanted, field) != getattr(given, field) for field in named):
-        return False
-    extra = (given.model_fields_set & _ANOTHER_ACT) - named
-    return all(getattr(given, field) == getattr(wanted, field) for field in extra)
 
 
 def _files(folder: Path) -> Iterator[tuple[int, Path]]:

@@ -20,17 +20,18 @@ _STATUS_ALIASES = {"planning": "planned", "in_progress": "active", "done": "comp
 _CLOSED = frozenset({"completed", "abandoned", "archived"})
 
 
+def _text(value: object) -> str:
+    # JSON can hold half of a surrogate pair, which nothing else takes.
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+
+
 def _status(value: object) -> str:
-    word = str(value or "").strip().lower().replace("-", "_").replace(" ", "_")
+    word = _text(str(value or "")).strip().lower().replace("-", "_").replace(" ", "_")
     return _STATUS_ALIASES.get(word, word)
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
 def _texts(value: object) -> tuple[str, ...]:
-    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+    return tuple(_text(item) for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
 def _mappings(value: object) -> dict[str, object]:
@@ -159,7 +160,7 @@ def write_document(folder: Path, document: Mapping[str, Any]) -> None:
 
 def encode(document: Mapping[str, Any]) -> bytes:
     """The text of a metadata.json."""
-    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
 def _from_frontmatter(folder: Path) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def _scope(increment: Increment, only: str | None, until: str | None) -> frozens
     everything = ordered(increment)
     if only is not None:
         task = tasks.find(increment, only)
-        require_ready(task, everything)
+        require_ready(increment, task, everything)
         return frozenset({task.id})
     if until is not None:
         return graph.needed_for(everything, tasks.find(increment, until).id)
@@ -162,7 +162,7 @@ def run(bound: Bound, increment: Increment, context: Context, started: datetime)
     return Ran(bound.task, bound.line, passed=result.passed, report=report, message=message)
 
 
-def require_ready(task: Task, everything: Sequence[Task]) -> None:
+def require_ready(increment: Increment, task: Task, everything: Sequence[Task]) -> None:
     """Refuse a task that waits for others.
 
     Raises:
@@ -173,7 +173,7 @@ def require_ready(task: Task, everything: Sequence[Task]) -> None:
         raise ConflictError(
             "task-not-ready",
             f"{task.id} waits for {', '.join(waiting)}",
-            next_step=f"run `/sw:do --until {task.id}`, which does those first",
+            next_step=f"run `/sw:do {increment.number} --until {task.id}`, which does those first",
         )
 
 

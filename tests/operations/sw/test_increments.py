@@ -5,13 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from specweave import slash_line
-from specweave.command import Context, Progress, Result
-from specweave.errors import ConflictError, InvalidInputError, NotFoundError
+from specweave import registry, slash_line
+from specweave.command import (
+    Annotations,
+    AnyCommand,
+    Command,
+    Context,
+    IncrementName,
+    Progress,
+    Request,
+    Result,
+)
+from specweave.errors import ConflictError, GateError, InvalidInputError, NotFoundError
 from specweave.host import RealHost
 from specweave.increments import evidence, store, tasks
 from specweave.increments.store import Increment
 from specweave.project import Project
+from specweave.registry import Entry
 
 # Commands that leave no report of their own stand for the work: `/sw:inc 'X'` does something that can be seen,
 # `/sw:inc 0001-taken` fails.
@@ -256,6 +266,61 @@ def test_status_shows_each_increment_by_state_with_its_next_step(context: Contex
     unreadable = shown[broken.id]
     assert unreadable["status"] == "unreadable"
     assert "metadata.json is not JSON" in unreadable["problems"][0]
+
+
+def test_documents_in_another_encoding_are_shown_and_kept(context: Context) -> None:
+    increment = work(context, "")
+    content = "### T-001: Pr\xfcfen\n**Run**: /sw:inc 'Gr\xf6\xdfe'\n".encode("latin-1")
+    (increment.folder / "tasks.md").write_bytes(content)
+    assert "Pr\ufffdfen" in type_(context, "/sw:status 1").text()
+    assert ran(do(context)) == [("T-001", True)]
+    lines = (increment.folder / "tasks.md").read_bytes().splitlines()
+    assert [line for line in lines if b"Evidence" not in line and b"Status" not in line] == content.splitlines()
+
+
+class LaunchRequest(Request):
+    increment: IncrementName = None
+
+
+class LaunchResult(Result):
+    def text(self) -> str:
+        return "Launched."
+
+
+def launch(request: LaunchRequest, context: Context) -> LaunchResult:
+    if not context.approved:
+        raise GateError("approval-required", "Launch it?")
+    return LaunchResult()
+
+
+class LaunchEntry(Entry):
+    """A command that a person must agree to."""
+
+    def load(self) -> AnyCommand:
+        return Command(
+            group="ml",
+            name="launch",
+            request=LaunchRequest,
+            result=LaunchResult,
+            run=launch,
+            annotations=Annotations(),
+            examples=("",),
+            approval=lambda _request, _context: "Launch it?",
+        )
+
+
+def test_what_needs_approval_waits_for_a_person_and_runs_with_a_yes(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "ENTRIES", (*registry.ENTRIES, LaunchEntry("ml", "launch", "Launch it")))
+    increment = work(context, task(1) + task(2, "/ml:launch"))
+    result = do(context)
+    assert ran(result) == []
+    assert list(waiting(result).items()) == [("T-002", "approval"), ("T-001", "no-command")]
+    next_step = type_(context, "/sw:status 1").text().splitlines()[-1]
+    assert next_step.startswith("Next: Launch it? If yes, run `/ml:launch 0001`")
+    assert not (increment.folder / "reports").exists()
+    assert ran(do(context.with_approval())) == [("T-002", True)]
 
 
 def test_status_of_one_increment_shows_its_tasks_and_their_evidence(context: Context) -> None:
