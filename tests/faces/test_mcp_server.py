@@ -4,7 +4,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,16 @@ from types import ModuleType
 from typing import Any, Literal
 
 import anyio
+import httpx
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import ElicitRequestParams, ElicitResult
 
+from specweave.cli import run
 from specweave.command import AnyCommand, Context, Progress, Request, Result
 from specweave.errors import OperationError
+from specweave.host import RealHost
 from specweave.mcp_server import create_server
 from specweave.registry import ENTRIES, Entry
 from specweave.texts import command_text
@@ -273,6 +277,50 @@ async def test_over_stdio_a_real_server_creates_an_increment(tmp_path: Path, mod
     assert [folder.name for folder in folders if folder.is_dir()] == ["0001-deploy-the-credit-model"]
 
 
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real server over HTTP."""
+    port = RealHost().free_port()
+    folder = tmp_path_factory.mktemp("served")
+    (folder / ".specweave").mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-m", "specweave", "mcp", "--http", str(port)], cwd=folder, stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stderr
+        assert f"http://127.0.0.1:{port}/mcp" in server.stderr.readline()
+        deadline = time.monotonic() + 30
+        while RealHost().port_is_free(port):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}/mcp"
+        server.terminate()
+        server.communicate(timeout=30)
+
+
+async def test_over_http_the_same_tools_answer(address: str, mode: Mode) -> None:
+    async with Client(address, mode=mode) as client:
+        tools = (await client.list_tools()).tools
+        status = await client.call_tool("sw_status", {})
+        error = _error(await client.call_tool("ml_status", {"increment": "9999"}))
+    assert [tool.name for tool in tools] == [entry.tool for entry in ENTRIES]
+    assert not status.is_error
+    assert error["code"] == "increment-not-found"
+
+
+@pytest.mark.parametrize("header", [{"Host": "evil.example.com"}, {"Origin": "http://evil.example.com"}])
+async def test_over_http_a_foreign_page_is_refused(address: str, header: dict[str, str]) -> None:
+    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.post(address, json=request, headers=header)
+    assert answer.status_code in {403, 421}
+
+
+def test_a_port_in_use_is_a_coded_error(address: str, capfd: pytest.CaptureFixture[str]) -> None:
+    port = address.split(":")[2].split("/", maxsplit=1)[0]
+    assert run(["mcp", "--http", port]) == 4
+    assert "port-in-use" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_server_though_its_client_still_listens(
     tmp_path: Path, number: signal.Signals, status: int
@@ -301,6 +349,7 @@ import anyio
 from mcp import Client
 before = set(sys.modules)
 from specweave.command import Context
+from specweave.host import RealHost
 from specweave.host import RealHost
 from specweave.mcp_server import create_server
 from specweave.project import Project
