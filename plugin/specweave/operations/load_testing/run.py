@@ -14,7 +14,7 @@ from specweave.operations.load_testing.plan import Exchange
 from specweave.operations.load_testing.timer import open_timer
 
 _WATCH_INTERVAL_S = 0.02
-_REPORT_INTERVAL_S = 0.5
+_REPORT_INTERVAL_S = 1.0
 _LEAD_S = 0.02
 _SUCCESS = range(200, 300)
 
