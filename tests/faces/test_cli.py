@@ -15,6 +15,8 @@ import pytest
 
 from specweave.cli import run
 from specweave.cli.groups import root
+from specweave.cli.output import progress
+from specweave.command import Progress
 from specweave.project import Project
 from specweave.registry import ENTRIES, Entry
 
@@ -224,3 +226,14 @@ def _typed(exercise: ModuleType, folder: Path, answer: bytes) -> tuple[int, bool
     os.close(terminal)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status), b"Next: look." in shown
+
+
+def test_progress_in_a_log_is_a_line_for_each_tenth(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress() as report:
+        for done in range(101):
+            report(Progress(f"{done} of 100 answered", done / 100))
+        report(Progress("writing the report"))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "0 of 100 answered"
+    assert lines[-1] == "writing the report"
+    assert len(lines) in range(10, 13)

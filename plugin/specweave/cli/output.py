@@ -1,6 +1,7 @@
 """What the shell shows: results on stdout, everything else on stderr."""
 
 import json
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from specweave.command import Progress, Result
 
 Report = Callable[["Progress"], None]
+
+_NUMBER = re.compile(r"\d[\d.,]*")
+_TENTH = 0.1
 
 
 def show_result(result: "Result", *, as_json: bool) -> None:
@@ -80,12 +84,16 @@ def progress() -> Iterator[Report]:
 
 
 def _lines() -> Report:
-    last = ""
+    """Lines for logs: each new kind of message, and of one that only counts every tenth part."""
+    last, shown = "", 0.0
 
     def report(moment: "Progress") -> None:
-        nonlocal last
-        if moment.message != last:
-            last = moment.message
-            click.echo(last, err=True)
+        nonlocal last, shown
+        kind, fraction = _NUMBER.sub("#", moment.message), moment.fraction
+        if kind == last and fraction is not None and shown <= fraction < shown + _TENTH:
+            return
+        if kind != last or fraction is not None:
+            click.echo(moment.message, err=True)
+        last, shown = kind, fraction or 0.0
 
     return report
