@@ -241,6 +241,43 @@ def test_two_processes_that_record_at_once_share_no_number(context: Context) -> 
     assert [report.number for report in evidence.reports(increment)] == list(range(20, 0, -1))
 
 
+DIE_WHILE_RECORDING = """
+import os, sys
+from pathlib import Path
+from specweave.command import Context
+from specweave.files import atomic
+from specweave.host import RealHost
+from specweave.increments import evidence, store
+from specweave.project import Project
+write = atomic.write
+def write_then_die(path, content, **settings):
+    write(path, content, **settings)
+    if path.name == sys.argv[2]:
+        os.kill(os.getpid(), 9)
+atomic.write = write_then_die
+context = Context(Project(Path(sys.argv[1])), RealHost())
+evidence.record(context, store.find(context.project, "1"), operation="status", command="/sw:status 0001", passed=True,
+                started=context.host.now(), markdown="x", data={}, attachments={".svg": b"<svg/>"})
+"""
+
+
+@pytest.mark.parametrize("last", ["001-status.svg", "001-status.md", "001-status.json", "metadata.json", "tasks.md"])
+def test_a_recording_that_is_killed_never_leaves_a_task_done_without_its_report(context: Context, last: str) -> None:
+    increment = store.create(context, "work")
+    (increment.folder / "tasks.md").write_text("### T-001: A\n**Status**: [ ] pending\n**Run**: /sw:status 1\n")
+    killed = subprocess.run([sys.executable, "-c", DIE_WHILE_RECORDING, context.project.root, last], check=False)
+    assert killed.returncode == -9
+    (task,) = tasks.read(increment)
+    assert task.status == ("completed" if last == "tasks.md" else "pending")
+    if task.evidence:
+        assert (increment.folder / task.evidence).is_file()
+        assert evidence.newest(increment, "status") is not None
+    again = record(context, increment, operation="status", command="/sw:status 0001")
+    assert again.number == 2
+    (task,) = tasks.read(increment)
+    assert (task.status, task.evidence) == ("completed", "reports/002-status.md")
+
+
 def test_a_document_without_the_task_keeps_its_bytes(
     context: Context, increment_with: Callable[..., Increment], tmp_path: Path
 ) -> None:

@@ -38,6 +38,7 @@ def test_an_id_gives_back_its_number_and_slug(number: int, slug: str) -> None:
         ("x" * 200, "x" * 60),
         ("word " * 40, "-".join(["word"] * 12)),
         ("42", "42"),
+        ("deploy-" + "x" * 64, "deploy-" + "x" * 53),
     ],
 )
 def test_a_title_becomes_a_slug(title: str, slug: str) -> None:
@@ -64,6 +65,7 @@ def test_a_title_without_letters_or_of_great_length_is_refused_with_a_next_step(
         ("0000-zero", "0000-zero"),
         ("0043-a--b", "0043-a-b"),
         ("0043-a\n", "0043-a"),
+        ("0043", "0043-deploy-credit-model"),
     ],
 )
 def test_an_id_that_is_not_valid_is_refused_with_a_suggestion(name: str, suggestion: str) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 from specweave.errors import InvalidInputError
 
 _ID = re.compile(r"(?P<number>\d{4,6})-(?P<slug>[a-z0-9]+(?:-[a-z0-9]+)*)")
-_LIKE_ID = re.compile(r"\d{4,6}-")
+_LIKE_ID = re.compile(r"\d{4,6}(?:-|$)")
 # Folders of older tools: three digits, capitals, an E for an increment that came from elsewhere.
 _FOLDER = re.compile(r"(?P<number>\d{1,6})E?(?:-.*)?", re.DOTALL)
 _SLUG_CHARACTERS = 60
@@ -86,14 +86,12 @@ def clean_title(title: str) -> str:
 
 def _slug(text: str) -> str:
     folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    words = re.findall(r"[a-z0-9]+", folded)
-    slug = ""
-    for word in words:
-        longer = f"{slug}-{word}" if slug else word[:_SLUG_CHARACTERS]
-        if len(longer) > _SLUG_CHARACTERS:
-            break
-        slug = longer
-    return slug
+    slug = "-".join(re.findall(r"[a-z0-9]+", folded))
+    if len(slug) <= _SLUG_CHARACTERS:
+        return slug
+    whole_words = slug[: _SLUG_CHARACTERS + 1].rpartition("-")[0]
+    # One very long word is cut rather than left out.
+    return whole_words if len(whole_words) > _SLUG_CHARACTERS // 2 else slug[:_SLUG_CHARACTERS].rstrip("-")
 
 
 def _suggestion(text: str) -> str:
