@@ -205,7 +205,7 @@ def _see_to_evidence(
     for report in evidence.reports(increment):
         if report.number <= before:
             break
-        if report.operation == bound.operation and report.passed == passed:
+        if report.passed == passed:
             if tasks.find(increment, bound.task.id).evidence != report.page:
                 evidence.attach(context, increment, bound.task.id, report)
             return report.page
