@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     GradientBoostingClassifier,
@@ -24,7 +25,6 @@ from sklearn.preprocessing import (
     MinMaxScaler,
     OneHotEncoder,
     OrdinalEncoder,
-    PolynomialFeatures,
     RobustScaler,
     StandardScaler,
 )
@@ -108,12 +108,12 @@ MIXED = {
     "extra trees": lambda: mixed_model(ExtraTreesClassifier(10, random_state=0)),
     "gradient boosting": lambda: mixed_model(GradientBoostingClassifier(n_estimators=10, random_state=0)),
     "no probabilities": lambda: mixed_model(RidgeClassifier()),
+    "principal components": lambda: mixed_model(number=_scaled(PCA(1))),
     "neural network": lambda: mixed_model(
         MLPClassifier(8, random_state=0, max_iter=2000), number=_scaled(RobustScaler())
     ),
     "indicator of gaps": lambda: mixed_model(number=SimpleImputer(add_indicator=True)),
     "clipped scale": lambda: mixed_model(number=_scaled(MinMaxScaler(clip=True))),
-    "polynomial": lambda: mixed_model(number=_scaled(PolynomialFeatures(3))),
     "union": lambda: mixed_model(
         number=FeatureUnion([("a", SimpleImputer()), ("b", SimpleImputer(strategy="median"))])
     ),
@@ -213,7 +213,7 @@ def test_a_model_that_nothing_reproduces_is_served_by_itself(workspace: Workspac
 
 def test_a_model_trained_on_a_bare_matrix_gets_its_names_from_the_data(workspace: Workspace) -> None:
     iris = load_iris(as_frame=True)
-    model = SVC(probability=False).fit(iris.data.to_numpy(), iris.target)
+    model = SVC().fit(iris.data.to_numpy(), iris.target)
 
     package = workspace.build("matrix", model, iris.data.assign(kind=iris.target))
 

@@ -17,13 +17,15 @@ from specweave.model_packages import store
 from specweave.model_packages.store import Package
 from specweave.operations.model_environment.call import call
 from specweave.operations.model_environment.inspection import (
-    Inspection,
+    Format,
     check_data,
-    inspect_model,
+    decode,
+    format_of,
     needed_to_read,
     request,
 )
 from specweave.operations.model_environment.overlay import overlay
+from specweave.operations.model_environment.python import ModelPython, find_python
 from specweave_runtime import package as format_
 from specweave_runtime.package import Attempt, Executable, Golden, Input, Manifest, Parity, Signature, Source, digest
 
@@ -38,9 +40,11 @@ _TOLERATED = ("overlay-contradicts", "model-process-died", "model-environment-in
 
 
 @dataclass(frozen=True, slots=True)
-class _Files:
-    """What the user named."""
+class _Asked:
+    """What the user named, and what reads it."""
 
+    python: ModelPython
+    format: Format
     model: Path
     data: Path | None
     held_out: Path | None
@@ -81,11 +85,16 @@ def build_package(
     name = store.slug(name)
     if held_out is not None:
         check_data(held_out)
-    files = _Files(model, data, held_out, target)
     before = digest(model) if model.is_file() else None
-    inspection = inspect_model(context, model, data, target=target)
+    format_of_model = format_of(model)
+    if data is not None:
+        check_data(data)
+    python = find_python(context.project, context.host)
+    context.report(Progress(f"reading {model.name} with Python {python.version} ({python.origin})"))
+    asked = _Asked(python, format_of_model, model, data, held_out, target)
     with store.staging(context.project) as staged:
-        taken, attempts = _convert(context, inspection, files, staged)
+        taken, attempts = _convert(context, asked, staged)
+        inspection = decode(taken, format_of_model, python)
         if digest(model) != before:
             raise ConflictError(
                 "model-changed", f"{model.name} was written to meanwhile", next_step="run the command again"
@@ -101,7 +110,7 @@ def build_package(
             created=context.host.now().isoformat(timespec="seconds").replace("+00:00", "Z"),
             estimator=inspection.estimator,
             executable=msgspec.convert(taken["executable"], Executable),
-            source=_source(context, files, increment_number),
+            source=_source(context, asked, increment_number),
             python=inspection.python.version,
             libraries=inspection.libraries,
             parity=_parity(taken, attempts),
@@ -113,16 +122,14 @@ def build_package(
         return store.add(context.project, staged)
 
 
-def _convert(
-    context: Context, inspection: Inspection, files: _Files, staged: Path
-) -> tuple[dict[str, Any], tuple[Attempt, ...]]:
+def _convert(context: Context, asked: _Asked, staged: Path) -> tuple[dict[str, Any], tuple[Attempt, ...]]:
     """The answer of the first way that agrees, its file in `staged`, and every attempt."""
     attempts: list[Attempt] = []
     for kind in CONVERTERS:
         context.report(Progress(f"trying {kind}"))
         folder = staged / kind
         folder.mkdir()
-        answer = _attempt(context, inspection, files, kind, folder)
+        answer = _attempt(context, asked, kind, folder)
         attempts.append(msgspec.convert(answer["attempt"], Attempt))
         if attempts[-1].refused is None:
             for file in folder.iterdir():
@@ -133,22 +140,22 @@ def _convert(
     reasons = "; ".join(f"{attempt.kind}: {attempt.refused}" for attempt in attempts)
     raise ModelError(
         "model-not-reproducible",
-        f"no way of execution gives the answers of {files.model.name}: {reasons}",
+        f"no way of execution gives the answers of {asked.model.name}: {reasons}",
         next_step="check that the model is deterministic and that the data is as it was in training",
     )
 
 
-def _attempt(context: Context, inspection: Inspection, files: _Files, kind: Kind, folder: Path) -> dict[str, Any]:
-    wanted = needed_to_read(inspection.format, files.data, inspection.python)
+def _attempt(context: Context, asked: _Asked, kind: Kind, folder: Path) -> dict[str, Any]:
+    wanted = needed_to_read(asked.format, asked.data, asked.python)
     wanted += [_requirement(name) for name in CONVERTERS[kind]]
-    asked = request(files.model, inspection.format, files.data, files.target) | {
+    content = request(asked.model, asked.format, asked.data, asked.target) | {
         "operation": "convert",
         "kind": kind,
         "folder": str(folder),
-        "held_out": str(files.held_out) if files.held_out else None,
+        "held_out": str(asked.held_out) if asked.held_out else None,
     }
     try:
-        return call(context, inspection.python, overlay(context, inspection.python, wanted), asked)
+        return call(context, asked.python, overlay(context, asked.python, wanted), content)
     except ModelError as error:
         # A converter that crashes, or cannot stand beside the user's versions, is no reason not to serve the model.
         if kind == "estimator" or error.code not in _TOLERATED:
@@ -156,13 +163,13 @@ def _attempt(context: Context, inspection: Inspection, files: _Files, kind: Kind
         return {"attempt": {"kind": kind, "refused": error.message}}
 
 
-def _source(context: Context, files: _Files, increment_number: str) -> Source:
+def _source(context: Context, asked: _Asked, increment_number: str) -> Source:
     return Source(
-        path=context.project.relative(files.model),
-        sha256=digest(files.model),
+        path=context.project.relative(asked.model),
+        sha256=digest(asked.model),
         increment=increment_number,
-        data=context.project.relative(files.data) if files.data else None,
-        data_sha256=digest(files.data) if files.data else None,
+        data=context.project.relative(asked.data) if asked.data else None,
+        data_sha256=digest(asked.data) if asked.data else None,
         commit=_commit(context.host, context.project.root),
     )
 

@@ -15,6 +15,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
 from .failure import Refused, reason
@@ -48,6 +49,8 @@ def add(graph: Graph, estimator: Any, parts: list[Part]) -> ValueInfoProto:
         return _logistic(graph, estimator, matrix)
     if type(estimator) in LINEAR:
         return _linear(graph, estimator, matrix)
+    if isinstance(estimator, LinearClassifierMixin) and not callable(getattr(estimator, "predict_proba", None)):
+        return _linear_label(graph, estimator, matrix)
     return _library(graph, estimator, matrix)
 
 
@@ -87,6 +90,27 @@ def _logistic(graph: Graph, estimator: LogisticRegression, matrix: Part) -> Valu
 
 def _linear(graph: Graph, estimator: Any, matrix: Part) -> ValueInfoProto:
     return _output(graph, _scores(graph, estimator, matrix), "value", TensorProto.DOUBLE)
+
+
+def _linear_label(graph: Graph, estimator: Any, matrix: Part) -> ValueInfoProto:
+    score = _scores(graph, estimator, matrix)
+    if len(estimator.classes_) == BINARY:
+        above = graph.node("Greater", score, graph.constant([0.0], np.float64))
+        index = graph.node("Squeeze", graph.node("Cast", above, to=TensorProto.INT64), graph.constant([1], np.int64))
+    else:
+        index = graph.node("ArgMax", score, axis=1, keepdims=0)
+    kind, dtype = _class_type(estimator.classes_)
+    classes = graph.constant(estimator.classes_.tolist(), dtype)
+    return _output(graph, graph.node("Gather", classes, index, axis=0), "label", kind, columns=False)
+
+
+def _class_type(classes: Any) -> tuple[int, Any]:
+    if all(isinstance(value, str) for value in classes.tolist()):
+        return TensorProto.STRING, object
+    kinds = {"b": (TensorProto.BOOL, bool), "i": (TensorProto.INT64, np.int64), "f": (TensorProto.DOUBLE, np.float64)}
+    if classes.dtype.kind not in kinds:
+        raise Refused(f"classes of the type {classes.dtype}")
+    return kinds[classes.dtype.kind]
 
 
 def _scores(graph: Graph, estimator: Any, matrix: Part) -> str:

@@ -10,6 +10,7 @@ from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from . import estimators, preprocessing
 from .engine import most_probable
+from .failure import Refused, reason
 from .graph import Graph, Part, check
 from .sklearn_subject import SklearnSubject
 from .subject import Answer, Subject
@@ -50,7 +51,10 @@ class OnnxEngine:
 
     def run(self, feed: dict[str, Any]) -> Answer:
         """Answers to tensors."""
-        answer = np.asarray(self._session.run([self._name], feed)[0])
+        try:
+            answer = np.asarray(self._session.run([self._name], feed)[0])
+        except Exception as error:
+            raise Refused(f"onnxruntime: {reason(error)}") from error
         if self._probabilities:
             labels = self._classes[[most_probable(row) for row in answer.tolist()]]
             return {"labels": labels, "probabilities": answer.astype(np.float64)}
@@ -61,11 +65,18 @@ class OnnxEngine:
 
 
 def session(content: bytes) -> "onnxruntime.InferenceSession":
-    """The model in onnxruntime, on one thread as it is served."""
+    """The model in onnxruntime, on one thread as it is served.
+
+    Raises:
+        Refused: onnxruntime does not take it.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise Refused(f"onnxruntime: {reason(error)}") from error
 
 
 def open_engine(subject: Subject, folder: Path) -> OnnxEngine:

@@ -57,7 +57,10 @@ class OnnxSubject(Subject):
             self.inputs.append({**entry, "missing": ""} if dtype == "string" else entry)
             self.features += [self._feature(feature, dtype) for feature in own]
         self.executable, self.output = _outputs(self.path, model)
-        self._engine = OnnxEngine(self.path.read_bytes(), self.inputs, self.executable, self.output["classes"])
+        try:
+            self._engine = OnnxEngine(self.path.read_bytes(), self.inputs, self.executable, self.output["classes"])
+        except Refused as refusal:
+            raise WorkerError("model-unsupported", f"{self.path.name}: {refusal}", "export the model again") from None
         if self.output["task"] == "regression":
             values = self.predict(self.frame.iloc[:1])["values"]
             self.output["width"] = 1 if values.ndim == 1 else values.shape[1]

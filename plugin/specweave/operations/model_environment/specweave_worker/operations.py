@@ -34,10 +34,10 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     warnings.simplefilter("ignore")
     overlay = set(request["overlay"])
     subject = open_subject(request)
-    facts = _facts(subject, overlay)
-    if request["operation"] == "inspect":
-        return {**facts, "reference": reference(subject)}
-    return {**facts, **convert(subject, request, Path(request["folder"]))}
+    attempt = convert(subject, request, Path(request["folder"])) if request["operation"] == "convert" else None
+    if attempt and attempt["attempt"]["refused"]:
+        return attempt
+    return {**_facts(subject, overlay), "reference": reference(subject), **(attempt or {})}
 
 
 def _facts(subject: Subject, overlay: set[str]) -> dict[str, Any]:
