@@ -157,7 +157,10 @@ def stop(context: Context, where: Place, *, command: str) -> Outcome:
 def _require_port(context: Context, where: Place, before: Condition) -> None:
     # The supervisor has the last word; asked here, the answer comes before anything is made.
     port = where.settings.port
-    if before.state in {"not-deployed", "stopped"} and not context.host.port_is_free(port):
+    if before.state not in {"not-deployed", "stopped"} or context.host.port_is_free(port):
+        return
+    # It may be the supervisor's own: a deployment that is under way, begun by a tool that was killed or by another.
+    if not supervision.answers(folder_of(context.project, where.service, where.environment)):
         raise ConflictError(
             "port-in-use",
             f"port {port} of {where.environment} is in use",

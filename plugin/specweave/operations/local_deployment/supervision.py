@@ -60,6 +60,15 @@ def ask(
     raise NotRunningError(f"{folder}: it ended")
 
 
+def answers(folder: Path) -> bool:
+    """Whether there is a supervisor."""
+    try:
+        ask(folder, {"do": "status"})
+    except NotRunningError:
+        return False
+    return True
+
+
 def ensure(context: Context, folder: Path, *, environment: str, service: str, port: int) -> None:
     """Start the supervisor where none answers; it listens to nothing yet.
 
@@ -133,20 +142,15 @@ def _start(context: Context, folder: Path, *, environment: str, service: str, po
     with coded_errors(log):
         context.host.start_daemon(argv, cwd=folder, log=log)
     end = context.host.monotonic() + _START_S
-    while True:
-        try:
-            ask(folder, {"do": "status"})
-        except NotRunningError:
-            if context.host.monotonic() > end:
-                tail = log.read_text("utf-8", "replace")[-1000:]
-                raise OperationError(
-                    "supervisor-not-started",
-                    f"the supervisor of {service} in {environment} does not answer; its log ends: {tail}",
-                    next_step=f"see {log}",
-                ) from None
-            context.host.sleep(_POLL_S)
-        else:
-            return
+    while not answers(folder):
+        if context.host.monotonic() > end:
+            tail = log.read_text("utf-8", "replace")[-1000:]
+            raise OperationError(
+                "supervisor-not-started",
+                f"the supervisor of {service} in {environment} does not answer; its log ends: {tail}",
+                next_step=f"see {log}",
+            )
+        context.host.sleep(_POLL_S)
 
 
 def _ours(path: Path) -> bool:
