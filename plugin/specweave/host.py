@@ -119,7 +119,8 @@ class RealHost:
     ) -> Completed:
         """Run a program to its end.
 
-        The child gets a process group of its own, which is ended with it on timeout or interruption.
+        The child gets a process group of its own, which is ended with it on timeout or interruption, and when
+        `on_line` raises; what it raised is then raised here.
 
         Raises:
             HostError: `program-missing` when it cannot be started, `timeout` when it takes longer than `timeout_s`.
@@ -145,7 +146,8 @@ class RealHost:
                 next_step=f"install {Path(argv[0]).name} or correct its path",
             ) from error
         stderr: list[str] = []
-        reader = threading.Thread(target=_drain, args=(process, stderr, on_line), daemon=True)
+        failures: list[BaseException] = []
+        reader = threading.Thread(target=_drain, args=(process, stderr, on_line, failures), daemon=True)
         timer = threading.Timer(timeout_s, _end_group, args=(process,)) if timeout_s else None
         reader.start()
         if timer:
@@ -165,6 +167,8 @@ class RealHost:
             for stream in (process.stdout, process.stderr):
                 if stream and not reader.is_alive():
                     stream.close()
+        if failures:
+            raise failures[0]
         seconds = time.monotonic() - started
         if timeout_s and seconds >= timeout_s and returncode < 0:
             raise HostError("timeout", f"{argv[0]} took longer than {timeout_s:g} s and was stopped")
@@ -279,12 +283,21 @@ def uv_program() -> str:
         ) from error
 
 
-def _drain(process: subprocess.Popen[str], lines: list[str], on_line: Callable[[str], None] | None) -> None:
+def _drain(
+    process: subprocess.Popen[str],
+    lines: list[str],
+    on_line: Callable[[str], None] | None,
+    failures: list[BaseException],
+) -> None:
     assert process.stderr is not None  # noqa: S101 - narrows the type: stderr=PIPE was given
     for line in process.stderr:
         lines.append(line)
-        if on_line:
-            on_line(line.rstrip("\n"))
+        if on_line and not failures:
+            try:
+                on_line(line.rstrip("\n"))
+            except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for the process
+                failures.append(error)
+                _end_group(process)
 
 
 def _end_group(process: subprocess.Popen[Any]) -> None:

@@ -178,6 +178,17 @@ def test_the_engine_ends_when_the_tool_that_started_it_is_killed(tmp_path: Path)
             assert engine.wait(20) != 0
 
 
+def test_a_receiver_of_progress_that_refuses_stops_the_test(context: Context) -> None:
+    def refuse(_progress: Progress) -> None:
+        raise OperationError("cancelled", "the client cancelled the call")
+
+    with serve(steady(0)) as server:
+        plan = Plan(server.url, (Step(20, 600.0),), (Exchange("{}", RIGHT),))
+        with pytest.raises(OperationError) as caught:
+            run_load_test(context.with_report(refuse), plan)
+    assert caught.value.code == "cancelled"
+
+
 def test_keys_come_from_the_environment_and_are_not_in_the_plan(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
