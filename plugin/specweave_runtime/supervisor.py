@@ -153,7 +153,7 @@ class Supervisor:
         began = time.monotonic()
         self._state["operation"] = {"operation": operation, "release": name, "started": timestamp()}
         try:
-            write_state(self._folder, self._state)
+            self._announce(operation)
             release = Release.read(self._folder / "releases" / Path(name).name)
             await self._listen()
             group, rows, started = await self._prepared(release, settings, within_s, say)
@@ -167,6 +167,13 @@ class Supervisor:
         self._conclude(operation, name)
         seconds = time.monotonic() - began
         return {"ok": True, "rows": rows, "started": started, "changed": changed, "seconds": seconds}
+
+    def _announce(self, operation: str) -> None:
+        # What cannot be recorded is not begun; but a full disk must not stand before the way back.
+        if operation == "rollback":
+            self._write_if_possible()
+        else:
+            write_state(self._folder, self._state)
 
     async def _prepared(
         self, release: Release, settings: Mapping[str, str], within_s: float, say: Say

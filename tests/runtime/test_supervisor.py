@@ -1,7 +1,9 @@
 """The supervisor with real workers on loopback: what it says runs is what runs, and no request is lost."""
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -243,3 +245,29 @@ def test_a_request_that_is_not_understood_gets_a_coded_answer_and_changes_nothin
             answer = json.loads(lines.readlines()[-1])
     assert (answer["ok"], answer["code"]) == (False, "request-invalid")
     assert version(running) == "0001-v1"
+
+
+def test_on_a_full_disk_a_deployment_is_refused_and_the_way_back_is_open(small_disk: Path) -> None:
+    with deployment(small_disk / "deployment") as made:
+        # Three copies of the runtime would not fit.
+        first, second = made.release(2.0), made.release(3.0)
+        for name in (first, second):
+            shutil.rmtree(made.folder / "releases" / name / "specweave_runtime")
+        made.activate(first)
+        made.activate(second)
+        state = made.recorded()
+        _fill(small_disk)
+        answer = made.activate(first)
+        assert (answer["ok"], "No space left" in answer["message"]) == (False, True)
+        assert version(made) == "0001-v2"
+        answer = made.ask(do="activate", operation="rollback", release=first, within_s=30, settings={})
+        assert answer["ok"]
+        assert version(made) == "0001-v1"
+        assert made.recorded() == state
+        (small_disk / "filler").unlink()
+
+
+def _fill(folder: Path) -> None:
+    with contextlib.suppress(OSError), (folder / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)

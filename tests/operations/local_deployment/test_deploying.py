@@ -1,5 +1,6 @@
 """`ml deploy`, `ml rollback`, `ml status` with real services: what they say is what runs."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,8 +12,17 @@ import pytest
 from tests.operations.local_deployment.projects import NAME, NUMBER, Project
 from tests.runtime.deployments import exists, until
 
-from specweave.errors import ConflictError, GateError, InvalidInputError, ModelError, NotFoundError, OperationError
+from specweave.errors import (
+    ConflictError,
+    GateError,
+    HostError,
+    InvalidInputError,
+    ModelError,
+    NotFoundError,
+    OperationError,
+)
 from specweave.increments import evidence
+from specweave.operations.local_deployment import supervision
 from specweave_runtime.deployment_state import read_state
 
 
@@ -267,3 +277,68 @@ def test_results_say_in_text_what_happened(project: Project) -> None:
     assert "it served 0001-v2" in text
     assert "**production**: not deployed" in project.status().text()
     json.loads(project.status().model_dump_json())
+
+
+def test_a_service_that_does_not_answer_is_unhealthy(project: Project) -> None:
+    project.load_tested("0001-v1")
+    project.deploy()
+    [worker] = supervision.ask(project.folder(), {"do": "status"})["workers"]
+    os.kill(worker["pid"], signal.SIGSTOP)
+    try:
+        result = project.status()
+    finally:
+        os.kill(worker["pid"], signal.SIGCONT)
+    view = result.environments[0]
+    assert (result.passed, view.state, view.next_step) == (
+        False,
+        "unhealthy",
+        f"/ml:rollback {NUMBER} --environment staging",
+    )
+    assert "got no answer" in view.note
+    assert project.status().environments[0].state == "running"
+
+
+def test_a_worker_that_ended_by_itself_is_seen_in_the_status(project: Project) -> None:
+    project.load_tested("0001-v1")
+    project.deploy()
+    [worker] = supervision.ask(project.folder(), {"do": "status"})["workers"]
+    os.kill(worker["pid"], signal.SIGKILL)
+    assert project.served() == "0001-v1"
+    view = project.status().environments[0]
+    assert (view.state, view.restarts) == ("running", 1)
+    assert view.last_failure == "a worker of release 0001 ended with signal SIGKILL"
+
+
+def test_a_rollback_whose_report_cannot_be_written_is_done_all_the_same(project: Project, small_disk: Path) -> None:
+    project.load_tested("0001-v1", "0001-v2")
+    project.deploy()
+    project.deploy(version="0001-v2")
+    reports = project.increment.folder / "reports"
+    shutil.copytree(reports, small_disk / "reports")
+    shutil.rmtree(reports)
+    reports.symlink_to(small_disk / "reports")
+    fill(small_disk)
+    result = project.rollback(environment="staging")
+    assert (result.environment.version, result.report) == ("0001-v1", None)
+    assert project.served() == "0001-v1"
+
+
+def test_a_full_disk_leaves_no_half_release_and_the_old_version_serving(project: Project, small_disk: Path) -> None:
+    project.load_tested("0001-v1", "0001-v2")
+    project.deploy()
+    releases = project.folder() / "releases"
+    shutil.copytree(releases, small_disk / "releases", ignore=shutil.ignore_patterns("specweave_runtime"))
+    shutil.rmtree(releases)
+    releases.symlink_to(small_disk / "releases")
+    fill(small_disk)
+    with pytest.raises(HostError) as raised:
+        project.deploy(version="0001-v2")
+    assert raised.value.code == "disk-full"
+    assert [path.name for path in releases.iterdir()] == ["0001"]
+    assert project.served() == "0001-v1"
+
+
+def fill(folder: Path) -> None:
+    with contextlib.suppress(OSError), (folder / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)

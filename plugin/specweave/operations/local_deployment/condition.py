@@ -1,7 +1,7 @@
 """What runs in an environment, as the supervisor, the records and the service itself say; nothing is changed."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -80,7 +80,7 @@ def examine(project: Project, service: str, environment: str) -> Condition:
     operation = state.get("operation")
     under_way = f"{operation['operation']} of release {operation['release']}" if operation else None
     if state["status"] != "running":
-        return Condition(environment, service, "not-deployed", under_way=under_way)
+        return replace(_recorded(folder, service, environment), interrupted=None, under_way=under_way)
     health = _health(int(state["port"]))
     return Condition(
         environment,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from specweave.command import Context, Progress
-from specweave.errors import ConflictError, NotFoundError, SpecweaveError
+from specweave.errors import ConflictError, HostError, NotFoundError, SpecweaveError
 from specweave.increments import deployment, store
 from specweave.model_packages import store as packages
 from specweave.operations import service_environment
@@ -129,9 +129,14 @@ def rollback(context: Context, where: Place, to_version: str | None, *, command:
     record = Record(context, where, "rollback", command, started, release)
     answer = _activate(record, before)
     after = where.condition()
-    report = record.leave(
-        passed=True, markdown=report_text(before, after, answer, ()), data=report_data(before, after, answer, ())
-    )
+    report = None
+    try:
+        report = record.leave(
+            passed=True, markdown=report_text(before, after, answer, ()), data=report_data(before, after, answer, ())
+        )
+    except HostError as error:
+        # Traffic has gone back; that no report can be written must not look as if it had not.
+        context.report(Progress(f"rolled back, but the report was not written: {error.message}"))
     releases.prune(folder, keep={release.name, after.previous.name if after.previous else None})
     return _outcome(before, after, answer, (), report)
 
@@ -208,7 +213,7 @@ def _activate(record: "Record", before: Condition) -> dict[str, Any]:
 
 
 def _outcome(
-    before: Condition, after: Condition, answer: Mapping[str, Any], standings: Sequence[Standing], report: str
+    before: Condition, after: Condition, answer: Mapping[str, Any], standings: Sequence[Standing], report: str | None
 ) -> Outcome:
     return Outcome(
         before,

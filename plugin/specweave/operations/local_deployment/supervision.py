@@ -102,6 +102,9 @@ def activate(
         HostError: `supervisor-failed`.
     """
     settings = {name: os.environ[name] for name in SETTINGS if os.environ.get(name)}
+    if "API_KEY_FILE" in settings:
+        # The service has another working directory.
+        settings["API_KEY_FILE"] = str(Path(settings["API_KEY_FILE"]).absolute())
     request = {
         "do": "activate",
         "operation": operation,
