@@ -6,20 +6,17 @@ wheels, so that the build needs no network.
 """
 
 import shutil
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.integration.containers.parts import (
     CACHE,
-    NUMBER,
-    SPECWEAVE,
-    TRAINING,
     Machine,
     Service,
     bootstrap,
+    build_image,
     codename,
+    make_service,
     run,
     settings,
 )
@@ -52,30 +49,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="session")
 def service(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Service:
-    """A small model of mixed columns, trained, packaged and served by the tool's own commands."""
-    workspace = tmp_path_factory.mktemp("workspace")
-    for name in ("models", "data"):
-        (workspace / name).mkdir()
-    run("git", "init", "--quiet", workspace)
-    run(sys.executable, "-c", TRAINING, cwd=workspace)
-    run(SPECWEAVE, "sw", "inc", "0042-small-model", cwd=workspace)
-    source = ("--model", "models/small.joblib", "--data", "data/train.csv", "--name", "small-model")
-    run(SPECWEAVE, "ml", "deploy-prepare", "0042", *source, cwd=workspace)
-    (folder,) = (workspace / ".specweave/increments").glob(f"{NUMBER}-*")
-    _download(folder / "api/requirements.txt", machine.python)
-    return Service(workspace, folder)
-
-
-def _download(requirements: Path, python: str) -> None:
-    options = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--python-version", python)
-    wheels = CACHE / "wheels"
-    run(sys.executable, "-m", "pip", "download", "--quiet", *options, "--requirement", requirements, "--dest", wheels)
+    """A forest behind a transformer of mixed columns, served as ONNX."""
+    return make_service(machine, tmp_path_factory.mktemp("workspace"), "onnx")
 
 
 @pytest.fixture(scope="session")
 def image(machine: Machine, service: Service) -> Any:
-    """The result of building the image with the tool's own command."""
-    options = ("--build", "--python-version", machine.python, "--tag", "small-model:test")
-    status, result = service.specweave("ml", "containerize", NUMBER, *options, env=machine.build)
-    assert status == 0, result
-    return result
+    """The result of building its image."""
+    return build_image(machine, service, "small-model:test")

@@ -71,8 +71,9 @@ class Service:
 TRAINING = """
 import joblib, numpy as np, pandas as pd
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, VotingClassifier
 from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
@@ -88,9 +89,22 @@ encoder = ColumnTransformer([
     ("number", SimpleImputer(strategy="median"), ["income", "age"]),
     ("category", OneHotEncoder(handle_unknown="ignore"), ["home"]),
 ])
-model = make_pipeline(encoder, RandomForestClassifier(20, random_state=7)).fit(rows, target)
+forest = RandomForestClassifier(20, random_state=7)
+"""
+# What is trained for each way in which a model is served.
+ESTIMATORS = {
+    "onnx": "columns = ['income', 'age', 'home']; model = make_pipeline(encoder, forest)",
+    "treelite": "columns = ['income', 'age']; model = HistGradientBoostingClassifier(max_iter=20, random_state=7)",
+    "estimator": (
+        "columns = ['income', 'age', 'home']; "
+        "voters = [('forest', forest), ('linear', LogisticRegression(max_iter=5000))]; "
+        "model = make_pipeline(encoder, VotingClassifier(voters, voting='soft'))"
+    ),
+}
+SAVING = """
+model.fit(rows[columns], target)
 joblib.dump(model, "models/small.joblib")
-rows.assign(status=target).to_csv("data/train.csv", index=False)
+rows[columns].assign(status=target).to_csv("data/train.csv", index=False)
 """
 
 
@@ -146,3 +160,27 @@ def settings(folder: Path, name: str, *, volumes: list[str]) -> dict[str, str]:
         # A docker client without its daemon may lie about; it is not what is shown here.
         "DOCKER_HOST": "unix:///nonexistent/docker.sock",
     }
+
+
+def make_service(machine: Machine, workspace: Path, kind: str) -> Service:
+    """A small model, trained, packaged and given a service by the tool's own commands; its wheels are fetched."""
+    for name in ("models", "data"):
+        (workspace / name).mkdir()
+    run("git", "init", "--quiet", workspace)
+    run(sys.executable, "-c", f"{TRAINING}{ESTIMATORS[kind]}{SAVING}", cwd=workspace)
+    run(SPECWEAVE, "sw", "inc", "0042-small-model", cwd=workspace)
+    source = ("--model", "models/small.joblib", "--data", "data/train.csv", "--name", "small-model")
+    run(SPECWEAVE, "ml", "deploy-prepare", "0042", *source, cwd=workspace)
+    (folder,) = (workspace / ".specweave/increments").glob(f"{NUMBER}-*")
+    options = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--python-version", machine.python)
+    wanted = ("--requirement", folder / "api/requirements.txt", "--dest", CACHE / "wheels")
+    run(sys.executable, "-m", "pip", "download", "--quiet", *options, *wanted)
+    return Service(workspace, folder)
+
+
+def build_image(machine: Machine, service: Service, tag: str) -> Any:
+    """The result of building the image with the tool's own command."""
+    options = ("--build", "--python-version", machine.python, "--tag", tag)
+    status, result = service.specweave("ml", "containerize", NUMBER, *options, env=machine.build)
+    assert status == 0, result
+    return result

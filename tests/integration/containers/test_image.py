@@ -3,10 +3,11 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.containers.parts import NUMBER, Machine, Service
+from tests.integration.containers.parts import NUMBER, Machine, Service, build_image, make_service
 
 from specweave_runtime import package as packages
 
@@ -40,8 +41,8 @@ def start(machine: Machine, image: Any) -> Iterator[Start]:
     """Start a container of the image in a network of its own; its id."""
     started: list[str] = []
 
-    def start_container(*options: str) -> str:
-        container: str = machine.podman("run", "--detach", *HARDENED, *options, IMAGE).stdout.strip()
+    def start_container(*options: str, image: str = IMAGE) -> str:
+        container: str = machine.podman("run", "--detach", *HARDENED, *options, image).stdout.strip()
         started.append(container)
         return container
 
@@ -70,8 +71,8 @@ def healthy(machine: Machine, container: str) -> bool:
     return bool(machine.podman("healthcheck", "run", container, check=False).returncode == 0)
 
 
-def start_until_ready(machine: Machine, start: Start) -> str:
-    container = start()
+def start_until_ready(machine: Machine, start: Start, image: str = IMAGE) -> str:
+    container = start(image=image)
     wait_until(lambda: healthy(machine, container), machine, container)
     return container
 
@@ -81,13 +82,28 @@ def ready(machine: Machine, start: Start) -> str:
     return start_until_ready(machine, start)
 
 
-def test_the_image_answers_the_golden_rows_of_its_model(machine: Machine, service: Service, ready: str) -> None:
+def answers_its_golden_rows(machine: Machine, service: Service, container: str) -> None:
     golden = packages.read_golden(service.package)
     assert golden.rows
     for row in golden.rows:
-        status, answer = call(machine, ready, "POST", "/predict", {"features": row.features})
+        status, answer = call(machine, container, "POST", "/predict", {"features": row.features})
         assert status == 200
         assert answer["prediction"] == row.prediction
+
+
+def test_the_image_answers_the_golden_rows_of_its_model(machine: Machine, service: Service, ready: str) -> None:
+    answers_its_golden_rows(machine, service, ready)
+
+
+@pytest.mark.parametrize("kind", ["treelite", "estimator"])
+def test_every_other_kind_of_model_is_served_by_its_image_too(
+    machine: Machine, start: Start, tmp_path: Path, kind: str
+) -> None:
+    service = make_service(machine, tmp_path, kind)
+    assert packages.read_manifest(service.package).executable.kind == kind
+    build_image(machine, service, f"small-model:{kind}")
+    container = start_until_ready(machine, start, f"localhost/small-model:{kind}")
+    answers_its_golden_rows(machine, service, container)
 
 
 def test_the_image_says_which_model_it_serves(machine: Machine, service: Service, ready: str) -> None:
