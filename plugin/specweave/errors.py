@@ -90,7 +90,7 @@ class OperationError(SpecweaveError):
 
 
 class InternalError(SpecweaveError):
-    """A bug in specweave itself; raised by `explained` only."""
+    """A bug in specweave itself."""
 
     exit_status = 70
 

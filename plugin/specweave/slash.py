@@ -227,6 +227,7 @@ def _section(entry: Entry) -> list[str]:
 
 def _row(parameter: Parameter) -> str:
     value = "flag" if parameter.shape == "flag" else parameter.placeholder.replace("|", " \\| ")
+    value += ",…" if parameter.shape == "many" else ""
     default = "required" if parameter.required else _default(parameter.default)
     position = " (or by position)" if parameter.positional else ""
     return f"| `{parameter.field}` | `{parameter.option}`{position} | {value} | {default} | {parameter.description} |"
