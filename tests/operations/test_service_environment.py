@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from specweave.command import Context
-from specweave.errors import InvalidInputError, OperationError
+from specweave.errors import HostError, InvalidInputError, OperationError
 from specweave.host import RealHost
-from specweave.operations.service_environment import ensure
+from specweave.operations.service_environment import ensure, interpreter
 from specweave.project import Project
+from specweave_runtime.package import Executable, Manifest, Parity, Source
 
 
 @pytest.fixture
@@ -120,3 +121,25 @@ def test_a_kill_in_the_middle_leaves_no_half_environment_in_the_way(context: Con
     assert killed.returncode == -9
     python = ensure(context, requirements)
     assert subprocess.run([python, "-c", "import tinypart"], check=False).returncode == 0
+
+
+def manifest(kind: str, python: str) -> Manifest:
+    path = Path("model")
+    executable = Executable(kind, str(path))  # type: ignore[arg-type] # parametrized
+    parity = Parity(1, 0, 0.0, 0.0, False, (), 1.0, 1.0)
+    source = Source("m", "0", "0001")
+    return Manifest(1, "m", "0001-v1", "", (), executable, source, python, {}, parity, {})
+
+
+@pytest.mark.parametrize("kind", ["onnx", "treelite"])
+def test_a_converted_model_runs_on_the_python_of_the_tool(context: Context, kind: str) -> None:
+    assert interpreter(context, manifest(kind, "3.2.1")) is None
+
+
+def test_an_estimator_wants_the_python_that_trained_it(context: Context) -> None:
+    present = ".".join(map(str, sys.version_info[:2]))
+    assert interpreter(context, manifest("estimator", f"{present}.99")) is None
+    with pytest.raises(HostError) as raised:
+        interpreter(context, manifest("estimator", "3.2.1"))
+    assert raised.value.code == "python-missing"
+    assert "3.2" in raised.value.message
