@@ -7,21 +7,19 @@ whether the labels are the same on every held-out row. Each pair takes turns, so
 # ruff: noqa: T201 - a benchmark prints
 
 import argparse
+import http.client
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
-import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import client
-import msgspec
 import services
 import subjects
 import uvloop
@@ -32,9 +30,11 @@ from specweave.command import Context
 from specweave.host import RealHost
 from specweave.project import Project
 
+sys.path.append(str(Path(__file__).parents[1]))
+from _swap import measure_swaps
+
 CONNECTIONS = 32
 TURNS = 3
-_SWAP = Path(__file__).parents[1] / "_swap.py"
 
 
 @dataclass
@@ -88,37 +88,21 @@ def compare(subject: Subject, folder: Path, seconds: float) -> Comparison:
     with ExitStack() as stack:
         plain = stack.enter_context(services.plain(subject.model, subject.features, frame=subject.frame, folder=folder))
         generated = stack.enter_context(services.generated(subject.increment))
-        result.mismatches = mismatches(plain, generated, subject.rows)
+        result.mismatches = mismatches(generated, subject)
         for _ in range(TURNS):
             measure(plain, requests, seconds, result.plain)
             measure(generated, requests, seconds, result.generated)
     return result
 
 
-def mismatches(plain: Running, generated: Running, rows: list[dict[str, Any]]) -> int:
-    """Held-out rows that get another label."""
-    return sum(_label(plain, row) != _label(generated, row) for row in rows)
-
-
-def _label(running: Running, row: dict[str, Any]) -> object:
-    request = urllib.request.Request(  # noqa: S310 - loopback
-        f"http://127.0.0.1:{running.port}/predict",
-        json.dumps({"features": row}).encode(),
-        {"content-type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - the address is written above
-        return msgspec.json.decode(answer.read())["prediction"]
-
-
-def swaps() -> dict[str, float]:
-    """Failed requests and mixed answers of versions switched under load; measured by the deployment's own benchmark."""
-    specification = importlib.util.spec_from_file_location("_swap", _SWAP)
-    assert specification
-    assert specification.loader
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    measured: dict[str, float] = module.measure_swaps()
-    return measured
+def mismatches(running: Running, subject: Subject) -> int:
+    """Held-out rows that get another label than by the estimator."""
+    wrong = 0
+    with closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)) as connection:
+        for row, expected in zip(subject.rows, subject.labels, strict=True):
+            connection.request("POST", "/predict", json.dumps(row), {"content-type": "application/json"})
+            wrong += json.loads(connection.getresponse().read())["prediction"] != expected
+    return wrong
 
 
 def describe_machine() -> None:
@@ -133,7 +117,9 @@ def main() -> None:
     """Measure everything and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a turn (default %(default)s)")
-    parser.add_argument("--only", help="one of forest, logistic, pipeline, batcher_forest")
+    parser.add_argument(
+        "--only", help="one of forest, logistic, pipeline, batcher_forest; versions are not switched then"
+    )
     options = parser.parse_args()
     describe_machine()
     with tempfile.TemporaryDirectory() as scratch:
@@ -149,10 +135,11 @@ def main() -> None:
             for name, subject in made.items()
             if options.only in {None, name}
         }
-    report(results, {name: subject.engine for name, subject in made.items()})
+    measured = measure_swaps() if options.only is None else {}
+    report(results, {name: subject.engine for name, subject in made.items()}, measured)
 
 
-def report(results: dict[str, Comparison], engines: dict[str, str]) -> None:
+def report(results: dict[str, Comparison], engines: dict[str, str], swapped: dict[str, float]) -> None:
     """A table for people, and the figures as the last line."""
     print(f"{'model':16}{'service':12}{'req/s':>9}{'CPU us':>9}{'idle us':>9}   ratios: throughput, CPU, idle latency")
     for name, result in results.items():
@@ -166,9 +153,7 @@ def report(results: dict[str, Comparison], engines: dict[str, str]) -> None:
         if name == "forest":
             figures |= {"forest_idle_latency_ratio": round(idle, 2), "forest_cpu_ratio": round(cpu, 2)}
     figures["label_mismatches"] = sum(result.mismatches for result in results.values())
-    if _SWAP.exists():
-        figures |= swaps()
-    print(json.dumps({"bench": "serving", "figures": figures}))
+    print(json.dumps({"bench": "serving", "figures": figures | swapped}))
 
 
 def _ratios(result: Comparison) -> tuple[float, float, float]:

@@ -41,6 +41,7 @@ class Subject:
         frame: whether that one must build a DataFrame.
         features: in the model's order.
         rows: held-out rows as JSON has them.
+        labels: what the estimator says of them.
         increment: folder of the generated service.
         engine: what runs the model there.
     """
@@ -50,6 +51,7 @@ class Subject:
     frame: bool
     features: list[str]
     rows: list[dict[str, Any]]
+    labels: list[object]
     increment: Path
     engine: str
 
@@ -105,7 +107,9 @@ def batched(context: Context, subject: Subject) -> Subject:
     )
     (staged / MANIFEST).write_bytes(msgspec.json.encode(manifest))
     increment = _generate(context, store.add(context.project, staged), 9)
-    return Subject("batched", subject.model, False, subject.features, subject.rows, increment, "estimator")
+    return Subject(
+        "batched", subject.model, False, subject.features, subject.rows, subject.labels, increment, "estimator"
+    )
 
 
 def _numeric(context: Context, name: str, model: Any) -> Subject:
@@ -138,7 +142,8 @@ def _subject(context: Context, name: str, model: Any, table: pd.DataFrame, *, fr
     rows = held_out[features].astype(object).where(held_out[features].notna(), None).to_dict("records")
     increment = _generate(context, package, int(hashlib.sha256(name.encode()).hexdigest()[:3], 16) + 10)
     engine = package.manifest.executable.kind
-    return Subject(name, folder / "model.joblib", frame, features, rows, increment, engine)
+    labels = model.predict(held_out[features] if frame else held_out[features].to_numpy()).tolist()
+    return Subject(name, folder / "model.joblib", frame, features, rows, labels, increment, engine)
 
 
 def _generate(context: Context, package: Package, number: int) -> Path:
