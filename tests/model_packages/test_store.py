@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specweave.errors import ConflictError, InvalidInputError, ModelError, NotFoundError
+from specweave.errors import ConflictError, HostError, InvalidInputError, ModelError, NotFoundError
 from specweave.model_packages import store
 from specweave.project import Project
 from specweave_runtime.package import (
@@ -150,6 +150,15 @@ def test_what_is_not_whole_is_not_added(project: Project) -> None:
         with pytest.raises(ModelError):
             store.add(project, staged)
     assert store.versions(project) == []
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(small_disk: Path) -> None:
+    (small_disk / ".specweave").mkdir()
+    project = Project(small_disk.resolve())
+    with pytest.raises(HostError) as caught, store.staging(project) as staged:
+        (staged / "model.onnx").write_bytes(bytes(3_000_000))
+    assert caught.value.code == "disk-full"
+    assert list((project.state / "cache" / "packages").iterdir()) == []
 
 
 @given(st.text(max_size=120))

@@ -1,12 +1,11 @@
 import hashlib
 import pickle
-from collections.abc import Callable
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -181,18 +180,57 @@ def test_a_null_that_is_a_category_of_its_own_is_encoded_as_such(workspace: Work
     agree(package, model, frame[["colour"]])
 
 
-@pytest.mark.parametrize("kind", [HistGradientBoostingClassifier, HistGradientBoostingRegressor])
-def test_boosted_trees_that_onnx_refuses_run_in_treelite(workspace: Workspace, kind: Callable[..., object]) -> None:
+def boosted() -> dict[str, object]:
+    """Classifiers and regressors of three classes, two classes and a count."""
+    return {
+        "classes": HistGradientBoostingClassifier(max_iter=5),
+        "two classes": HistGradientBoostingClassifier(max_iter=5),
+        "count": HistGradientBoostingRegressor(loss="poisson", max_iter=5),
+        "three plain": GradientBoostingClassifier(n_estimators=5),
+    }
+
+
+@pytest.mark.parametrize("name", boosted())
+def test_boosted_trees_run_in_onnxruntime_with_gaps_in_the_data(workspace: Workspace, name: str) -> None:
     iris = load_iris(as_frame=True)
-    target = iris.target if kind is HistGradientBoostingClassifier else iris.data["sepal length (cm)"] * 1.0
-    model = kind(max_iter=5).fit(iris.data, target)  # type: ignore[attr-defined]
+    target = (iris.target > 0).astype(int) if name == "two classes" else iris.target
+    data = (
+        iris.data if name == "three plain" else iris.data.mask(np.random.default_rng(0).random(iris.data.shape) < 0.1)
+    )
+    model = boosted()[name].fit(data, target)  # type: ignore[attr-defined]
 
-    package = workspace.build(f"boosting-{kind.__name__}", model, iris.data.assign(answer=target))
+    package = workspace.build(f"boosted {name}", model, data.assign(answer=target))
 
-    assert package.manifest.executable.kind == "treelite"
-    assert [attempt.kind for attempt in package.manifest.parity.tried] == ["onnx", "treelite"]
-    assert package.manifest.parity.tried[0].refused
-    agree(package, model, iris.data)
+    assert package.manifest.executable.kind == "onnx", package.manifest.parity.tried
+    assert package.manifest.parity.max_difference < 1e-6
+    agree(package, model, data)
+
+
+def test_trees_with_categorical_splits_that_onnx_refuses_run_in_treelite(workspace: Workspace) -> None:
+    random = np.random.default_rng(2)
+    frame = pd.DataFrame({"kind": random.integers(0, 8, 400), "size": random.normal(size=400)})
+    label = ((frame["kind"].isin([1, 4, 6])) ^ (frame["size"] > 0)).astype(int)
+    model = HistGradientBoostingClassifier(max_iter=5, categorical_features=["kind"]).fit(frame, label)
+
+    package = workspace.build("categorical", model, frame.assign(answer=label))
+
+    tried = package.manifest.parity.tried
+    assert [attempt.kind for attempt in tried] == ["onnx", "treelite"], tried
+    assert "categorical" in (tried[0].refused or "")
+    agree(package, model, frame)
+
+
+def test_an_engine_that_answers_otherwise_is_refused_by_the_gate(workspace: Workspace) -> None:
+    data = load_breast_cancer(as_frame=True)
+    model = GradientBoostingClassifier(loss="exponential", n_estimators=5).fit(data.data, data.target)
+
+    package = workspace.build("exponential", model, data.data.assign(answer=data.target))
+
+    refused = {attempt.kind: attempt for attempt in package.manifest.parity.tried}
+    assert refused["treelite"].max_difference > TOLERANCE
+    assert "largest difference" in (refused["treelite"].refused or "")
+    assert package.manifest.executable.kind == "estimator"
+    agree(package, model, data.data)
 
 
 def test_a_model_that_nothing_reproduces_is_served_by_itself(workspace: Workspace) -> None:

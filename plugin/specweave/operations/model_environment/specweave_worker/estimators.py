@@ -9,8 +9,6 @@ from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
-    GradientBoostingClassifier,
-    GradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
 )
@@ -18,6 +16,7 @@ from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRe
 from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
+from . import boosting
 from .failure import Refused, reason
 from .graph import OPSETS, Graph, Part
 
@@ -29,8 +28,6 @@ TREES = (
     ExtraTreeRegressor,
     ExtraTreesClassifier,
     ExtraTreesRegressor,
-    GradientBoostingClassifier,
-    GradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
 )
@@ -49,6 +46,9 @@ def add(graph: Graph, estimator: Any, parts: list[Part]) -> ValueInfoProto:
         return _logistic(graph, estimator, matrix)
     if type(estimator) in LINEAR:
         return _linear(graph, estimator, matrix)
+    if type(estimator) in (*boosting.PLAIN, *boosting.HISTOGRAM):
+        name = "probabilities" if hasattr(estimator, "classes_") else "value"
+        return _output(graph, boosting.add(graph, estimator, matrix), name, TensorProto.DOUBLE)
     if isinstance(estimator, LinearClassifierMixin) and not callable(getattr(estimator, "predict_proba", None)):
         return _linear_label(graph, estimator, matrix)
     return _library(graph, estimator, matrix)
