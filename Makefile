@@ -13,7 +13,7 @@ SUITE_LOCKS := $(wildcard tests/integration/*/requirements.in)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help ready demo test check format bench build lock clean
+.PHONY: help ready demo example test check format bench build lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -22,6 +22,9 @@ ready: $(READY) ## Make .venv with everything the other targets need
 
 demo: $(READY) ## Take a model to a running, reversible service, and show each step
 	$(BIN)/python examples/credit/demo.py
+
+example: $(READY) ## Make .specweave-example again from a run of the demo
+	$(BIN)/python examples/credit/demo.py --example .specweave-example
 
 test: $(READY) ## Run every test that needs no system package
 	$(BIN)/pytest

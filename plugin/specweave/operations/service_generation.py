@@ -1,4 +1,4 @@
-"""What `ml create-api` does: generate the service, write it, record it."""
+"""What `ml create-api` does: generate the service, write it, test it, record it."""
 
 from specweave.arguments import slash_line
 from specweave.artifacts import api
@@ -7,6 +7,7 @@ from specweave.increments import deployment, evidence, store
 from specweave.model_packages import store as package_store
 from specweave.operations.file_changes import file_changes
 from specweave.operations.ml.create_api import COMMAND, CreateApiRequest, CreateApiResult
+from specweave.operations.service_tests import run_tests
 
 _ROUTES = (
     "POST /predict",
@@ -40,6 +41,11 @@ def create(request: CreateApiRequest, context: Context) -> CreateApiResult:
     if request.dry_run:
         return result
     plan.apply(lay_new=request.lay_new)
+    if request.test:
+        run = run_tests(context, increment, package)
+        result.passed = run.passed
+        result.tests, result.failed_tests = run.tests, run.failed
+        result.test_output = "" if run.passed else run.output
     report = evidence.record(
         context,
         increment,
@@ -59,6 +65,12 @@ def _markdown(result: CreateApiResult, identity: str) -> str:
     lines = [
         f"- service: `{result.folder}`",
         f"- model: {result.model} {result.version}, `{identity}`, on {result.engine}",
+        *(
+            []
+            if result.tests is None
+            else [f"- its own tests: {result.tests - result.failed_tests} of {result.tests} passed"]
+        ),
+        *(["", "```", result.test_output.rstrip("\n"), "```"] if result.test_output else []),
         "",
         "| file | |",
         "|---|---|",
@@ -69,7 +81,13 @@ def _markdown(result: CreateApiResult, identity: str) -> str:
 
 def _data(result: CreateApiResult) -> dict[str, object]:
     files = [{"path": change.path, "action": change.action} for change in result.changes]
-    return {"engine": result.engine, "routes": result.routes, "files": files}
+    return {
+        "engine": result.engine,
+        "routes": result.routes,
+        "files": files,
+        "tests": result.tests,
+        "failed_tests": result.failed_tests,
+    }
 
 
 def _vendored(path: str) -> bool:

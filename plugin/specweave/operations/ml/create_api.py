@@ -13,7 +13,10 @@ class CreateApiRequest(Request):
 
     increment: IncrementName = None
     framework: Literal["fastapi"] = Field("fastapi", description="Framework of the service.")
-    dry_run: bool = Field(False, description="Show what would be made, write nothing.")
+    test: bool = Field(
+        False, description="Run the service's own tests too, in an environment made from its requirements alone."
+    )
+    dry_run: bool = Field(False, description="Show what would be made, write and run nothing.")
     lay_new: bool = Field(False, description="Lay a .new file beside each generated file that a person edited.")
 
 
@@ -24,6 +27,9 @@ class CreateApiResult(Result):
         folder: of the service, relative to the project.
         engine: what runs the model: `onnx`, `treelite` or `estimator`.
         routes: method and path of each.
+        tests: how many of the service's own tests ran; None where they were not asked for.
+        failed_tests: how many of these failed.
+        test_output: what pytest said where some failed, else empty.
     """
 
     increment: str
@@ -33,6 +39,9 @@ class CreateApiResult(Result):
     engine: str
     routes: list[str]
     changes: list[FileChange]
+    tests: int | None = None
+    failed_tests: int = 0
+    test_output: str = ""
     report: str | None = None
     dry_run: bool = False
 
@@ -42,21 +51,32 @@ class CreateApiResult(Result):
         lines = [f"{verb} the service of {self.model} {self.version} in `{self.folder}`, on {self.engine}", ""]
         lines.append("- routes: " + ", ".join(f"`{route}`" for route in self.routes))
         lines += described(self.changes)
+        if self.tests is not None:
+            lines.append(f"- its own tests: {self.tests - self.failed_tests} of {self.tests} passed")
+        if self.test_output:
+            lines += ["", "```", self.test_output.rstrip("\n"), "```", ""]
         if self.report:
             lines.append(f"- report: {self.report}")
+        return "\n".join([*lines, "", f"Next: {self._next_step()}"])
+
+    def _next_step(self) -> str:
         number = self.increment[:4]
-        lines += ["", f"Next: run its tests (`{self.folder}/README.md` says how), then `/ml:load-test {number}`."]
-        return "\n".join(lines)
+        if not self.passed:
+            return f"mend what failed above, then `/ml:create-api {number} --test`."
+        if self.tests is None:
+            return f"`/ml:create-api {number} --test` runs its tests, `/ml:load-test {number}` measures it."
+        return f"`/ml:load-test {number}`."
 
 
 def run(request: CreateApiRequest, context: Context) -> CreateApiResult:
-    """Generate the service of a deployment increment, or bring it up to date, and record the evidence.
+    """Generate the service of a deployment increment or bring it up to date, test it if asked, record the evidence.
 
     Raises:
         NotFoundError: `increment-not-found`, `deployment-missing`, `package-not-found`.
         InvalidInputError: `deployment-invalid`, `value-not-writable`.
         ModelError: `package-invalid`, or an estimator whose libraries cannot be installed.
         HostError: a file cannot be written, or the requirements of an estimator cannot be locked.
+        OperationError: `environment-failed`, `tests-not-run`.
     """
     from specweave.operations import service_generation  # noqa: PLC0415 - a listing must stay cheap
 
@@ -70,5 +90,5 @@ COMMAND = Command(
     result=CreateApiResult,
     run=run,
     annotations=Annotations(idempotent=True),
-    examples=("0043", "0043 --framework fastapi", "0043 --dry-run"),
+    examples=("0043 --test", "0043 --framework fastapi", "0043 --dry-run"),
 )

@@ -1,0 +1,88 @@
+"""The generated service's own tests, run in an environment made from its locked requirements and pytest alone."""
+
+import tempfile
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+from specweave.command import Context, Progress
+from specweave.errors import NotFoundError, OperationError
+from specweave.files.atomic import coded_errors
+from specweave.increments.store import Increment
+from specweave.model_packages.store import Package
+from specweave.operations.service_environment import ensure, interpreter
+
+TESTS = "api/tests"
+_REQUIREMENTS = ("api/requirements.txt", "api/tests/requirements.txt")
+_TIMEOUT_S = 600.0
+_RAN = frozenset({0, 1})  # exit statuses of pytest: all passed, some failed
+
+
+@dataclass(frozen=True, slots=True)
+class TestRun:
+    """How the tests went.
+
+    Attributes:
+        tests: how many ran.
+        failed: how many failed or broke.
+        seconds: wall-clock time of the run, without making the environment.
+        output: what pytest said, its last 4,000 characters.
+    """
+
+    tests: int
+    failed: int
+    seconds: float
+    output: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether something ran and nothing failed."""
+        return self.tests > 0 and not self.failed
+
+
+def run_tests(context: Context, increment: Increment, package: Package) -> TestRun:
+    """Run `api/tests/` of an increment.
+
+    Raises:
+        NotFoundError: `service-missing` where the service was not generated.
+        OperationError: `tests-not-run`, with what pytest said; `environment-failed`.
+        HostError: `timeout` after ten minutes; disk or permission.
+    """
+    lists = [increment.folder / name for name in _REQUIREMENTS]
+    if not all(path.is_file() for path in lists):
+        raise NotFoundError(
+            "service-missing",
+            f"{increment.id} has no {TESTS} with their requirements",
+            next_step=f"generate the service: /ml:create-api {increment.number}",
+        )
+    cache = context.project.state / "cache"
+    with coded_errors(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as scratch:
+            together, results = Path(scratch, "requirements.txt"), Path(scratch, "results.xml")
+            together.write_bytes(b"\n".join(path.read_bytes() for path in lists))
+            python = ensure(context, together, interpreter(context, package.manifest))
+            context.report(Progress("running the service's own tests"))
+            done = context.host.run(
+                [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={results}", TESTS],
+                cwd=increment.folder,
+                env={"PYTHONDONTWRITEBYTECODE": "1"},
+                timeout_s=_TIMEOUT_S,
+            )
+            output = f"{done.stdout}{done.stderr}"[-4000:]
+            if done.returncode not in _RAN or not results.is_file():
+                raise OperationError(
+                    "tests-not-run",
+                    f"pytest ended with {done.returncode}: {output[-1500:].strip()}",
+                    next_step=f"mend {TESTS}, then run the command again",
+                )
+            return _counted(results, done.seconds, output)
+
+
+def _counted(results: Path, seconds: float, output: str) -> TestRun:
+    suites = ET.parse(results).getroot().iter("testsuite")  # noqa: S314 - pytest wrote it just now, in our own folder
+    tests = failed = 0
+    for suite in suites:
+        tests += int(suite.get("tests", "0")) - int(suite.get("skipped", "0"))
+        failed += int(suite.get("failures", "0")) + int(suite.get("errors", "0"))
+    return TestRun(tests, failed, round(seconds, 2), output)
