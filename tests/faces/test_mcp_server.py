@@ -255,6 +255,33 @@ async def test_all_tools_together_cost_a_model_little(context: Context) -> None:
     assert len(json.dumps(tools)) / 4 < 6_000
 
 
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.slash)
+async def test_a_value_of_any_type_is_never_a_crash(context: Context, entry: Entry) -> None:
+    values: list[object] = [
+        {},
+        [],
+        [[]],
+        True,
+        None,
+        -1,
+        1e308,
+        "x" * 10_000,
+        {"a": {"b": [1]}},
+        "\ud83d",
+        "../..",
+        "\n",
+    ]
+    fields = entry.load().request.model_fields
+    async with Client(create_server(context)) as client:
+        for name in fields:
+            for value in values:
+                result = await client.call_tool(
+                    entry.tool, {name: value, "dry_run": True} if "dry_run" in fields else {name: value}
+                )
+                if result.is_error:
+                    assert _error(result)["code"] != "internal-error", (name, value)
+
+
 @asynccontextmanager
 async def _subprocess(folder: Path, mode: Mode, **options: Any) -> AsyncIterator[Client]:
     server = StdioServerParameters(
