@@ -57,6 +57,11 @@ def test_a_compiled_lock_has_a_hash_for_each_line_and_names_no_index(context: Co
     assert not [line for line in lines if not line.startswith("    --hash=sha256:") and "==" not in line]
 
 
+def test_a_library_of_a_local_build_is_asked_for_by_its_public_version(context: Context) -> None:
+    lock = pins(requirements.locked(package("estimator", libraries={"numpy": "2.2.6+local.1"}), context))
+    assert lock["numpy"] == Version("2.2.6")
+
+
 def test_numpy_1_of_an_older_estimator_is_kept(context: Context) -> None:
     lock = pins(requirements.locked(package("estimator", libraries={"numpy": "1.26.4"}), context))
     assert lock["numpy"] == Version("1.26.4")
@@ -72,7 +77,7 @@ def test_libraries_that_contradict_each_other_are_named(context: Context) -> Non
 def test_without_a_network_the_next_step_is_said(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "UV_NO_CACHE": "1",
-        "UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple",
+        "UV_DEFAULT_INDEX": "http://user:word@127.0.0.1:9/simple",
         "UV_HTTP_RETRIES": "0",
     }.items():
         monkeypatch.setenv(name, value)
@@ -80,6 +85,7 @@ def test_without_a_network_the_next_step_is_said(context: Context, monkeypatch: 
         requirements.locked(package("estimator"), context)
     assert raised.value.code == "requirements-not-locked"
     assert "network" in raised.value.next_step
+    assert "word" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

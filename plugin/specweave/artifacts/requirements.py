@@ -26,6 +26,7 @@ _CONVERSION = frozenset({"onnx", "onnxruntime", "skl2onnx", "treelite"})
 _PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9.-]*)(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.!+-]*")
+_CREDENTIALS = re.compile(r"//[^/@\s]+@")
 _OPTIONS = (
     *("--quiet", "--universal", "--generate-hashes", "--no-header", "--no-annotate"),
     *("--no-emit-index-url", "--no-emit-find-links", "--no-build", "--no-python-downloads"),
@@ -99,7 +100,9 @@ def _service_python(version: str) -> str:
 
 def _compile(libraries: Mapping[str, str], python: str, context: Context) -> bytes:
     context.report(Progress("locking the requirements of the estimator"))
-    pins = {_normal(name): version for name, version in libraries.items() if _normal(name) not in _CONVERSION}
+    # An index holds the public part of a version; what stands behind "+" was built elsewhere.
+    public = {_normal(name): version.partition("+")[0] for name, version in libraries.items()}
+    pins = {name: version for name, version in public.items() if name not in _CONVERSION}
     for name, version in pins.items():
         if not _NAME.fullmatch(name) or not _VERSION.fullmatch(version):
             raise ModelError("libraries-invalid", f"the manifest's library {name[:80]!r} {version[:80]!r} is none")
@@ -114,7 +117,7 @@ def _compile(libraries: Mapping[str, str], python: str, context: Context) -> byt
             cwd=context.project.root,
             timeout_s=_COMPILE_TIMEOUT_S,
         )
-    if completed.returncode == _NO_SOLUTION:
+    if completed.returncode == _NO_SOLUTION and "No solution found" in completed.stderr:
         raise ModelError(
             "requirements-contradict",
             f"the libraries of the model and of the service cannot be installed together: {_last(completed.stderr)}",
@@ -137,4 +140,4 @@ def _service_requirements(pins: Mapping[str, str]) -> Iterator[str]:
 
 
 def _last(text: str) -> str:
-    return " ".join(text.split())[-500:]
+    return _CREDENTIALS.sub("//…@", " ".join(text.split()))[-500:]

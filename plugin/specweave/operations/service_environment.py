@@ -11,12 +11,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from uv import find_uv_bin
-
 from specweave.command import Context, Progress
 from specweave.errors import HostError, InvalidInputError, OperationError
 from specweave.files.atomic import coded_errors
-from specweave.host import tool_python
+from specweave.host import tool_python, uv_program
 from specweave_runtime.package import Manifest
 
 _TIMEOUT_S = 900.0
@@ -82,7 +80,7 @@ def _version(context: Context, python: Path) -> str:
 
 
 def _make(context: Context, folder: Path, base: Path, requirements: Path) -> None:
-    uv = find_uv_bin()
+    uv = uv_program()
     _uv(context, [uv, "venv", "--no-python-downloads", "--no-project", "--relocatable", "--python", base, folder])
     target = folder / "bin" / "python"
     _uv(context, [uv, "pip", "install", "--require-hashes", "--strict", "--python", target, "-r", requirements])
@@ -130,7 +128,7 @@ def interpreter(context: Context, manifest: Manifest) -> Path | None:
     if manifest.executable.kind != "estimator" or wanted == f"{sys.version_info.major}.{sys.version_info.minor}":
         return None
     found = context.host.run(
-        [find_uv_bin(), "python", "find", "--no-python-downloads", "--no-project", "--system", wanted]
+        [uv_program(), "python", "find", "--no-python-downloads", "--no-project", "--system", wanted]
     )
     if found.returncode != 0:
         raise HostError(
