@@ -101,9 +101,10 @@ class Supervisor:
             os.umask(mask)
         write_state(self._folder, self._state)
         loop.call_later(_IDLE_S, self._finish_if_idle)
-        async with server:
-            await self._finished.wait()
-            await self._end_workers()
+        await self._finished.wait()
+        await self._end_workers()
+        # Not waited for: a client that hangs must not keep it alive.
+        server.close()
 
     def _finish_if_idle(self) -> None:
         if self._active is None and not self._turn.locked():
@@ -163,6 +164,9 @@ class Supervisor:
             code = error.code if isinstance(error, Refusal) else "release-not-ready"
             self._conclude(operation, name, reason=str(error))
             raise Refusal(code, str(error)) from error
+        except BaseException as error:
+            self._conclude(operation, name, reason=repr(error))
+            raise
         self._state |= {"status": "running", "active": name}
         self._conclude(operation, name)
         seconds = time.monotonic() - began
@@ -190,7 +194,7 @@ class Supervisor:
         await say("asking the golden rows")
         try:
             return group, await group.smoke_test(), True
-        except WorkerError:
+        except BaseException:
             await group.stop(0)
             raise
 

@@ -130,7 +130,7 @@ class Worker:
         try:
             client = Client(self.port, self._api_key())
             return await asyncio.to_thread(smoke_test, client, self._release.folder / "model", self._release.digest)
-        except (SmokeTestError, OSError) as error:
+        except (SmokeTestError, OSError, UnicodeDecodeError) as error:
             raise WorkerError(str(error)) from error
 
     async def tell(self, command: str, answer: str, **facts: object) -> None:

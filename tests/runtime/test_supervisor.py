@@ -271,3 +271,21 @@ def _fill(folder: Path) -> None:
     with contextlib.suppress(OSError), (folder / "filler").open("wb", buffering=0) as file:
         while True:
             file.write(b"x" * 4096)
+
+
+def test_an_unreadable_key_file_is_a_reason_and_leaves_no_process(running: Deployment, tmp_path: Path) -> None:
+    running.activate(running.release(2.0))
+    (tmp_path / "key").write_bytes(b"\xff")
+    answer = running.activate(running.release(3.0), API_KEY_FILE=str(tmp_path / "key"))
+    assert (answer["ok"], answer["code"]) == (False, "release-not-ready")
+    assert running.recorded()["operation"] is None
+    assert len(running.ask(do="status")["workers"]) == 1
+
+
+def test_a_client_that_hangs_does_not_keep_a_stopped_supervisor_alive(running: Deployment) -> None:
+    running.activate(running.release(2.0))
+    with socket.socket(socket.AF_UNIX) as hanging:
+        hanging.connect(running.recorded()["supervisor"]["control"])
+        assert running.ask(do="stop")["ok"]
+        assert running.supervisor is not None
+        assert running.supervisor.wait(30) == 0
