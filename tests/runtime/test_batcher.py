@@ -1,0 +1,105 @@
+"""Rows of many requests, predicted together without waiting for company."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from specweave_runtime.batcher import Batcher
+from specweave_runtime.outcomes import Outcome
+from specweave_runtime.predictors import Row
+
+DEADLINE_S = 30
+
+
+class Model:
+    """Remembers what it was asked, and answers only when it is let."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[Row]] = []
+        self.threads: set[str] = set()
+        self.gate = threading.Event()
+        self.entered = threading.Event()
+
+    def many(self, rows: Sequence[Row]) -> list[Outcome[object]]:
+        self.calls.append(list(rows))
+        self.threads.add(threading.current_thread().name)
+        self.entered.set()
+        assert self.gate.wait(DEADLINE_S)
+        if ("bad",) in rows:
+            raise ValueError("no answer")
+        return [Outcome(row[0]) for row in rows]
+
+
+async def called(model: Model) -> None:
+    """Wait until the worker is inside the model."""
+    assert await asyncio.to_thread(model.entered.wait, DEADLINE_S)
+
+
+def test_a_lone_row_is_predicted_at_once() -> None:
+    model = Model()
+    model.gate.set()
+    batcher = Batcher(model.many, 100)
+    assert asyncio.run(batcher.predict([(1,)])) == [Outcome(1)]
+    assert model.calls == [[(1,)]]
+    batcher.close()
+
+
+def test_rows_that_come_meanwhile_are_predicted_together_each_gets_its_own() -> None:
+    model = Model()
+
+    async def scene() -> list[list[Outcome[object]]]:
+        batcher = Batcher(model.many, 100)
+        first = asyncio.create_task(batcher.predict([(0,)]))
+        await called(model)
+        rest = [asyncio.create_task(batcher.predict([(number,), (-number,)])) for number in range(1, 5)]
+        await asyncio.sleep(0)
+        model.gate.set()
+        return await asyncio.gather(first, *rest)
+
+    answers = asyncio.run(scene())
+    assert answers == [[Outcome(0)], *([Outcome(number), Outcome(-number)] for number in range(1, 5))]
+    assert [len(call) for call in model.calls] == [1, 8]
+    assert len(model.threads) == 1
+
+
+def test_a_call_has_no_more_rows_than_the_limit_unless_one_request_has() -> None:
+    model = Model()
+    model.gate.set()
+
+    async def scene() -> None:
+        batcher = Batcher(model.many, 3)
+        await asyncio.gather(*(batcher.predict([(number,)] * 2) for number in range(3)), batcher.predict([(9,)] * 5))
+
+    asyncio.run(scene())
+    assert [len(call) for call in model.calls] == [2, 2, 2, 5]
+
+
+def test_a_failure_reaches_those_it_concerns_and_the_next_rows_are_predicted() -> None:
+    model = Model()
+    model.gate.set()
+
+    async def scene() -> None:
+        batcher = Batcher(model.many, 100)
+        with pytest.raises(ValueError, match="no answer"):
+            await batcher.predict([("bad",)])
+        assert await batcher.predict([("good",)]) == [Outcome("good")]
+
+    asyncio.run(scene())
+
+
+def test_a_client_that_leaves_takes_nobody_with_it() -> None:
+    model = Model()
+
+    async def scene() -> None:
+        batcher = Batcher(model.many, 100)
+        leaving = asyncio.create_task(batcher.predict([(1,)]))
+        await called(model)
+        staying = asyncio.create_task(batcher.predict([(2,)]))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        model.gate.set()
+        assert await staying == [Outcome(2)]
+
+    asyncio.run(scene())
