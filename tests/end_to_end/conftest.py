@@ -34,6 +34,8 @@ def workspace(credit: Path, tmp_path: Path) -> Iterator[Path]:
     (folder / ".specweave").mkdir()
     staging, production = _free_ports(2)
     (folder / ".specweave" / "config.yaml").write_text(
+        # What is tested is not the speed of the machine that tests.
+        "slo: {latency_p95_ms: 5000, error_rate: 0.5}\n"
         "environments:\n"
         f"  staging: {{port: {staging}, gates: [package-validated, load-test]}}\n"
         f"  production: {{port: {production}, gates: [package-validated, load-test, staging, approval]}}\n",

@@ -1,6 +1,7 @@
 """An assistant takes a trained model to production and back by tools alone, over stdio."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,10 @@ async def test_a_scripted_client_does_the_main_job_by_tools_alone(workspace: Pat
         return ElicitResult(action="accept", content={"approve": True})
 
     server = StdioServerParameters(
-        command=sys.executable, args=["-m", "specweave", "mcp", "--project", str(workspace)], cwd=workspace
+        command=sys.executable,
+        args=["-m", "specweave", "mcp", "--project", str(workspace)],
+        cwd=workspace,
+        env=dict(os.environ),  # the settings of uv, without which some machines reach no package index
     )
     async with Client(stdio_client(server), mode=mode, elicitation_callback=approve) as client:
 
