@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from specweave_runtime.decoding import Decoder
 from specweave_runtime.errors import Error, ErrorAnswer
 from specweave_runtime.metrics import CONTENT_TYPE, Metrics
+from specweave_runtime.package import Signature
 from specweave_runtime.prediction import Answerer, AnswerMany, AnswerOne
 
 _JSON = "application/json"
@@ -130,7 +131,20 @@ class Api:
         schema["components"] = {"schemas": {**schema.get("components", {}).get("schemas", {}), **components}}
         if self._state.answerer:
             schema["info"] = {**schema["info"], "version": self._state.answerer.version}
+            _describe(components[types.features.__name__]["properties"], self._state.answerer.model.signature)
         return schema
+
+
+def _describe(properties: dict[str, Any], signature: Signature) -> None:
+    """Tell what the training data says of each feature."""
+    for feature in signature.features:
+        seen = ""
+        if feature.minimum is not None and feature.maximum is not None:
+            seen = f"{feature.minimum:.12g} to {feature.maximum:.12g} in the training data"
+        elif feature.categories and feature.unknown_category == "accept":
+            seen = f"in the training data: {', '.join(map(str, feature.categories))}"
+        if text := "; ".join(filter(None, (feature.description, seen))):
+            properties[feature.name]["description"] = text
 
 
 def _post(

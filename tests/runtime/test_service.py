@@ -244,6 +244,7 @@ def test_the_documentation_types_both_routes(client: TestClient) -> None:
     features = schema["components"]["schemas"]["Features"]
     assert features["required"] == ["age", "Debt ratio", "income", "home"]
     assert features["properties"]["age"]["type"] == "integer"
+    assert features["properties"]["age"]["description"] == "18 to 80 in the training data"
     assert features["properties"]["home"]["enum"] == ["other", "owner", "rent"]
     for path in ("/predict", "/predict/batch"):
         operation = schema["paths"][path]["post"]

@@ -1,5 +1,6 @@
 """The ways a model package predicts, behind one protocol."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,6 +45,8 @@ def open_predictor(package: Path, manifest: Manifest, signature: Signature, gold
         from specweave_runtime.predictors.treelite import TreelitePredictor  # noqa: PLC0415
 
         return TreelitePredictor(path, signature)
+    # Read once, when scikit-learn is imported: threads of its own make a row slower, not faster.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     from specweave_runtime.predictors.estimator import EstimatorPredictor  # noqa: PLC0415
 
     return EstimatorPredictor(path, manifest, signature)
