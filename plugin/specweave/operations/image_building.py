@@ -1,6 +1,7 @@
 """Building a container image with what is at hand: docker, podman or buildah; and hadolint, where it is there."""
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -104,7 +105,7 @@ def build(context: Context, builder: Builder, *, dockerfile: Path, folder: Path,
     with tempfile.TemporaryDirectory() as scratch:
         written = Path(scratch, "image")
         completed = context.host.run(
-            [*builder.argv, "--file", str(dockerfile), "--tag", tag, "--iidfile", str(written), str(folder)],
+            [*builder.argv, *_index(), "--file", str(dockerfile), "--tag", tag, "--iidfile", str(written), str(folder)],
             cwd=folder,
             timeout_s=_BUILD_TIMEOUT_S,
             on_line=heard,
@@ -129,6 +130,11 @@ def lint(host: Host, dockerfile: Path) -> list[str] | None:
         raise HostError(
             "hadolint-failed", f"hadolint could not check {dockerfile}: {_last_line(completed.stderr)}"
         ) from error
+
+
+def _index() -> tuple[str, ...]:
+    # Without a value the builder takes it from the environment, so that no password stands among the arguments.
+    return ("--build-arg", "PIP_INDEX_URL") if os.environ.get("PIP_INDEX_URL") else ()
 
 
 def _last_line(text: str) -> str:

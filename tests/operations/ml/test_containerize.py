@@ -156,6 +156,18 @@ def test_the_first_builder_that_works_builds_the_image(context: Context, program
     assert json.loads(report.read_bytes())["data"]["image"] == IMAGE
 
 
+def test_the_package_index_of_the_user_reaches_the_build_and_its_password_no_argument(
+    context: Context, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "https://user:word@index.example/simple")
+    _program(programs, "podman", 'echo "arguments: $@" >&2\necho "index: $PIP_INDEX_URL" | tr w W >&2\n' + WORKS)
+    log = containerize(context, build=True).log
+    arguments, index = log.splitlines()[:2]
+    assert "--build-arg PIP_INDEX_URL --file" in arguments
+    assert "word" not in arguments
+    assert "index.example" in index
+
+
 def test_without_a_builder_the_reasons_and_a_next_step_are_given(context: Context, programs: Path) -> None:
     with pytest.raises(HostError, match="Cannot connect to the daemon") as raised:
         containerize(context, build=True)
