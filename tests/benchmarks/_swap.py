@@ -9,6 +9,8 @@ none is ever sent a second time: a connection that is refused, reset or closed u
 import asyncio
 import json
 import os
+import signal
+import sys
 import tempfile
 import threading
 import time
@@ -144,12 +146,22 @@ def measure_swaps(swaps: int = 40, *, rate: float = RATE, connections: int = CON
     if hasattr(os, "sched_setaffinity"):
         # Whoever measured before may have bound this process to one core, and the service would inherit that.
         os.sched_setaffinity(0, range(os.cpu_count() or 1))
-    with tempfile.TemporaryDirectory() as scratch:
+    with _ended_in_order(), tempfile.TemporaryDirectory() as scratch:
         scene = _scene(Path(scratch).resolve())
         try:
             return _measure(scene, swaps, rate, connections)
         finally:
             scene.stop()
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """A deployment outlives its tool: where this is told to end, it must stop what it deployed first."""
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @dataclass
