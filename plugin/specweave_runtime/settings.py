@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _YES, _NO = frozenset({"1", "true", "yes", "on"}), frozenset({"", "0", "false", "no", "off"})
@@ -30,7 +30,7 @@ class Settings:
     digest: str | None = None
     body_bytes: int = 1_048_576
     batch_rows: int = 1_000
-    api_key: bytes | None = None
+    api_key: bytes | None = field(default=None, repr=False)
     rate_limit: float | None = None
     request_log: bool = False
 

@@ -56,3 +56,4 @@ def test_a_key_given_twice_or_an_empty_one_is_refused_without_showing_it(tmp_pat
     with pytest.raises(SettingsError) as caught:
         settings(API_KEY="hunter2", API_KEY_FILE="x")
     assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in repr(settings(API_KEY="hunter2"))
