@@ -37,7 +37,6 @@ class Connection(asyncio.Protocol):
         self.latencies.append(now - self._sent)
         self.failed += self._parser.get_status_code() != 200
         if now < self._deadline:
-            self._parser = httptools.HttpResponseParser(self)
             self._send()
         else:
             self._transport.close()
