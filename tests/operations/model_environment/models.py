@@ -103,7 +103,12 @@ def diamond_model(trees: int = 100, depth: int = 14) -> Pipeline:
     """A regressor whose ordered categories are texts."""
     order = OrdinalEncoder(categories=[CUTS, COLOURS, CLARITIES])
     columns = ColumnTransformer([("order", order, ["cut", "color", "clarity"])], remainder="passthrough")
-    return Pipeline([("columns", columns), ("forest", RandomForestRegressor(trees, max_depth=depth, random_state=0))])
+    return Pipeline(
+        [
+            ("columns", columns),
+            ("forest", RandomForestRegressor(trees, max_depth=depth, max_samples=0.2, random_state=0)),
+        ]
+    )
 
 
 def mixed(rows: int = 400) -> tuple[pd.DataFrame, pd.Series]:

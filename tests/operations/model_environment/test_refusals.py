@@ -11,13 +11,15 @@ import pytest
 import sklearn
 import sklearn.base
 from onnx import TensorProto, helper
-from sklearn.linear_model import LinearRegression
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
 from tests.operations.model_environment.models import Workspace
 
 from specweave.command import Context
 from specweave.errors import SpecweaveError
 from specweave.host import Completed, RealHost
-from specweave.operations.model_environment import build_package, inspect_model
+from specweave.operations.model_environment import inspect_model
 from specweave.project import Project
 
 
@@ -30,8 +32,7 @@ def refusal(workspace: Workspace, name: str, content: bytes | None) -> Specweave
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(SpecweaveError) as caught:
-        build_package(workspace.context, model=path, data=None, name="refused", increment_number="0043")
-    assert not (workspace.root / ".specweave" / "models" / "refused").exists()
+        inspect_model(workspace.context, path, None)
     assert caught.value.next_step
     assert "Traceback" not in str(caught.value)
     return caught.value
@@ -62,6 +63,18 @@ def test_an_unknown_ending_is_refused(workspace: Workspace) -> None:
 
 def test_something_that_cannot_predict_is_refused(workspace: Workspace) -> None:
     assert refusal(workspace, "list.pkl", pickle.dumps([1, 2])).code == "model-unsupported"
+
+
+def test_a_model_of_raw_texts_or_one_that_was_never_fitted_is_refused(workspace: Workspace) -> None:
+    texts = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(["a good ring", "a bad one"], [1, 0])
+    data = workspace.root / "data" / "texts.csv"
+    data.write_text("text,label\na good ring,1\n")
+    for model in (texts, LinearRegression()):
+        path = workspace.save("unsupported.joblib", model)
+        for named in (None, data):
+            with pytest.raises(SpecweaveError) as caught:
+                inspect_model(workspace.context, path, named)
+            assert caught.value.code == "model-unsupported"
 
 
 def test_a_pickle_that_needs_a_missing_module_names_it(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

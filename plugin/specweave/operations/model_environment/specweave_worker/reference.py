@@ -6,14 +6,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .subject import Subject
+from .subject import LIMIT_ROWS, Subject, spread
 
 BINS, LARGEST = 10, 200
 
 
 def reference(subject: Subject) -> dict[str, Any]:
-    """The distribution of each feature and of the predictions."""
-    answer = subject.predict(subject.frame)
+    """The distribution of each feature over all rows, and of the predictions over at most 20,000."""
+    answer = subject.predict(spread(subject.frame, LIMIT_ROWS))
     if "labels" in answer:
         labels, counts = np.unique(answer["labels"].astype(str), return_counts=True)
         prediction: dict[str, Any] = {"counts": dict(zip(labels.tolist(), counts.tolist(), strict=True))}

@@ -1,6 +1,7 @@
 """A model of scikit-learn, or of a library that keeps to its ways."""
 
 from collections.abc import Callable
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,12 @@ class SklearnSubject(Subject):
         self.framed = self._names is not None
         self.notes, self.target = [], None
         self.output = output_of(self.estimator)
+        if self._names is None and not isinstance(getattr(self.estimator, "n_features_in_", None), Integral):
+            raise WorkerError(
+                "model-unsupported",
+                f"{self.path.name} does not say what it takes: a model of raw texts, or not fitted",
+                "fit it on a table with named columns",
+            )
         if self.output["task"] == "several":
             raise WorkerError(
                 "model-unsupported",
@@ -53,12 +60,8 @@ class SklearnSubject(Subject):
         return features_of(self._model, list(self.frame.columns))
 
     def _alone(self) -> list[Known]:
-        count = getattr(self.estimator, "n_features_in_", None)
-        if self._names is None and count is None:
-            raise WorkerError(
-                "model-unsupported", f"{self.path.name} does not say what it takes", "name the data it was trained on"
-            )
-        known = features_of(self._model, self._names or [f"x{index}" for index in range(int(count))])  # type: ignore[arg-type]
+        names = self._names or [f"x{index}" for index in range(self.estimator.n_features_in_)]
+        known = features_of(self._model, names)
         self.frame = made_up(known)
         self.notes.append(
             "No reference data was given: features without an encoder are taken as numbers, ranges are unknown, and "
