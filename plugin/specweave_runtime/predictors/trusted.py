@@ -1,8 +1,9 @@
 """Types a skops file may hold beyond skops' own defaults.
 
-Fitted scikit-learn estimators, every one of which was dumped for this list, hold these and few others. Each was read:
-rebuilding it from an archive sets arrays or plain attributes and calls nothing that the archive chooses. What a file
-says it needs is compared with this list and never taken for it.
+Fitted scikit-learn estimators, every one of which was dumped for this list, hold these and few others. Rebuilding one
+from an archive sets arrays or plain attributes and calls nothing that the archive names; what a file says it needs is
+compared with this list and never taken for it. It keeps code out, not nonsense: a forged tree can still crash or
+mislead the process that predicts with it, which is why a package is verified by digest.
 """
 
 TRUSTED = frozenset(
