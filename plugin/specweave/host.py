@@ -4,6 +4,7 @@ Everything above receives a `Host` as an argument; tests pass one whose answers 
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from specweave import leash
 from specweave.errors import HostError
 
 if TYPE_CHECKING:
@@ -120,18 +122,20 @@ class RealHost:
         """Run a program to its end.
 
         The child gets a process group of its own, which is ended with it on timeout or interruption, and when
-        `on_line` raises; what it raised is then raised here.
+        `on_line` raises; what it raised is then raised here. It ends with this process, however that ends.
 
         Raises:
             HostError: `program-missing` when it cannot be started, `timeout` when it takes longer than `timeout_s`.
         """
         started = time.monotonic()
+        if shutil.which(argv[0]) is None:
+            raise _program_missing(argv[0], "it is not there, or no program")
         try:
             process = subprocess.Popen(
-                list(argv),
+                _leashed(argv),
                 cwd=cwd,
                 env={**os.environ, **env} if env else None,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -140,11 +144,7 @@ class RealHost:
                 start_new_session=True,
             )
         except OSError as error:
-            raise HostError(
-                "program-missing",
-                f"cannot start {argv[0]}: {error.strerror}",
-                next_step=f"install {Path(argv[0]).name} or correct its path",
-            ) from error
+            raise _program_missing(argv[0], str(error.strerror)) from error
         stderr: list[str] = []
         failures: list[BaseException] = []
         reader = threading.Thread(target=_drain, args=(process, stderr, on_line, failures), daemon=True)
@@ -164,11 +164,12 @@ class RealHost:
         finally:
             if timer:
                 timer.cancel()
-            for stream in (process.stdout, process.stderr):
+            for stream in (process.stdin, process.stdout, process.stderr):
                 if stream and not reader.is_alive():
                     stream.close()
         if failures:
             raise failures[0]
+        _require_started(argv[0], returncode, stderr)
         seconds = time.monotonic() - started
         if timeout_s and seconds >= timeout_s and returncode < 0:
             raise HostError("timeout", f"{argv[0]} took longer than {timeout_s:g} s and was stopped")
@@ -213,7 +214,7 @@ class RealHost:
         Raises:
             HostError: `program-missing`.
         """
-        keeper = [sys.executable, "-I", str(Path(__file__).with_name("leash.py")), ",".join(map(str, cores)), *argv]
+        keeper = _leashed(argv, cores)
         with log.open("ab") as output:
             try:
                 process = subprocess.Popen(
@@ -260,6 +261,23 @@ class RealHost:
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
             return port
+
+
+def _leashed(argv: Sequence[str], cores: Sequence[int] = ()) -> list[str]:
+    # Without site-packages (-S) the keeper starts in a third of the time.
+    return [sys.executable, "-I", "-S", str(leash.__file__), ",".join(map(str, cores)), *argv]
+
+
+def _require_started(program: str, returncode: int, stderr: Sequence[str]) -> None:
+    if returncode == leash.NOT_STARTED and stderr and stderr[0].startswith(leash.CANNOT_START):
+        raise _program_missing(program, stderr[0].rpartition(": ")[2].strip())
+
+
+def _program_missing(program: str, reason: str) -> HostError:
+    name = Path(program).name
+    return HostError(
+        "program-missing", f"cannot start {program}: {reason}", next_step=f"install {name} or correct its path"
+    )
 
 
 def tool_python() -> str:

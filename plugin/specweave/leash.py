@@ -11,9 +11,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
 _GRACE_S = 10.0
-_NOT_STARTED = 127
+NOT_STARTED = 127
+CANNOT_START = "cannot start "
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,8 +26,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
     except OSError as error:
-        print(f"cannot start {argv[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201 - goes to the program's log
-        return _NOT_STARTED
+        print(f"{CANNOT_START}{argv[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201 - goes to the program's log
+        return NOT_STARTED
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: process.terminate())
     threading.Thread(target=_end_with_starter, args=(process,), daemon=True).start()
@@ -42,5 +44,14 @@ def _end_with_starter(process: subprocess.Popen[bytes]) -> None:
         process.kill()
 
 
+def end_as(status: int) -> None:
+    """End this process as its child did: with that exit status, or by that signal."""
+    if status < 0:
+        with suppress(OSError):
+            signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    end_as(main(sys.argv[1:]))

@@ -101,8 +101,10 @@ class Project:
         try:
             data = YAML(typ="safe").load(path.read_text("utf-8")) or {}
             return Config.model_validate(data)
-        except (YAMLError, UnicodeDecodeError) as error:
-            raise InvalidInputError("config-invalid", f"{path} is not YAML: {error}") from error
+        except (YAMLError, UnicodeDecodeError, RecursionError) as error:
+            raise InvalidInputError(
+                "config-invalid", f"{path} is not YAML: {error}", next_step="correct it, or restore it from git"
+            ) from error
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
@@ -111,28 +113,33 @@ class Project:
             ) from error
 
     def resolve(self, path: str | Path, *, what: str = "file") -> Path:
-        """An existing path inside the project, symlinks resolved.
+        """An existing file inside the project, symlinks resolved.
 
         Relative paths count from the root.
 
         Raises:
-            InvalidInputError: `path-outside-project`.
-            NotFoundError: `<what>-not-found`.
+            InvalidInputError: `path-outside-project`, `path-invalid`.
+            NotFoundError: `<what>-not-found`, also for a folder, a pipe or a device: reading one may never end.
         """
         candidate = Path(path)
         try:
             resolved = (self.root / candidate).resolve()
-            exists = resolved.exists()
+            exists, is_file = resolved.exists(), resolved.is_file()
         except (OSError, ValueError, RuntimeError) as error:
-            raise InvalidInputError("path-invalid", f"{str(path)[:200]!r} is no usable path: {error}") from error
+            raise InvalidInputError(
+                "path-invalid",
+                f"{str(path)[:200]!r} is no usable path: {error}",
+                next_step=f"name a {what} file inside the project",
+            ) from error
         if not resolved.is_relative_to(self.root):
             raise InvalidInputError(
                 "path-outside-project",
                 f"{path} lies outside the project {self.root}",
                 next_step="copy it into the project and name it there",
             )
-        if not exists:
-            raise NotFoundError(f"{what}-not-found", f"there is no {what} {path} in {self.root}")
+        if not is_file:
+            found = f"{path} in {self.root} is no file" if exists else f"there is no {what} {path} in {self.root}"
+            raise NotFoundError(f"{what}-not-found", found, next_step=f"name a {what} file inside the project")
         return resolved
 
     def relative(self, path: Path) -> str:

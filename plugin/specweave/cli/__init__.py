@@ -3,9 +3,11 @@
 Nothing but click and the registry is imported until a command is named, so that `--help` answers at once.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -21,6 +23,7 @@ TERMINATED = 143
 def main() -> NoReturn:
     """Entry point of the program `specweave`."""
     signal.signal(signal.SIGTERM, _interrupt)
+    _open_missing_streams()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -46,6 +49,14 @@ def run(words: Sequence[str], program: click.Group | None = None) -> int:
     return status if isinstance(status, int) else 0
 
 
+def _open_missing_streams() -> None:
+    """A parent may have closed them; without this the next file that is opened would become standard output."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - open until the process ends
+            setattr(sys, name, stream)
+
+
 class _Terminated(KeyboardInterrupt):
     """SIGTERM, unwound like ctrl-C so that nothing stays half-written and no child is left behind."""
 
@@ -59,7 +70,8 @@ def _stopped(stop: BaseException, *, as_json: bool) -> int:
 
     # Click turns every KeyboardInterrupt into Abort and keeps the original as its context.
     terminated = isinstance(stop, _Terminated) or isinstance(stop.__context__, _Terminated)
-    output.show_stopped("terminated" if terminated else "interrupted", as_json=as_json)
+    with output.perhaps_unheard():
+        output.show_stopped("terminated" if terminated else "interrupted", as_json=as_json)
     return TERMINATED if terminated else INTERRUPTED
 
 
@@ -73,5 +85,6 @@ def _failed(error: Exception, *, as_json: bool, debug: bool) -> int:
     from specweave.cli import output  # noqa: PLC0415 - start-up
 
     known = explained(error)
-    output.show_error(known, as_json=as_json, traceback_of=error if debug else None)
+    with output.perhaps_unheard():
+        output.show_error(known, as_json=as_json, traceback_of=error if debug else None)
     return known.exit_status

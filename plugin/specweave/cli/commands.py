@@ -41,7 +41,12 @@ def find_project(folder: str | None) -> Project:
     Raises:
         NotFoundError: `project-not-found`.
     """
-    start = Path(folder) if folder else Path.cwd()
+    try:
+        start = Path(folder) if folder else Path.cwd()
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            "project-not-found", "the current folder was removed", next_step="change to the folder of the project"
+        ) from error
     if not start.is_dir():
         raise NotFoundError(
             "project-not-found", f"there is no folder {folder}", next_step="give --project an existing folder"

@@ -1,6 +1,7 @@
 """What the shell shows: results on stdout, everything else on stderr."""
 
 import json
+import os
 import re
 import sys
 import traceback
@@ -55,6 +56,19 @@ def show_stopped(how: str, *, as_json: bool) -> None:
         click.echo(json.dumps({"error": error}, indent=2))
     else:
         click.echo(how, err=True)
+
+
+@contextmanager
+def perhaps_unheard() -> Iterator[None]:
+    """Nobody may read any more, or the disk behind stdout may be full: then the exit status alone has to tell."""
+    try:
+        yield
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            # What is buffered is written once more at exit.
+            os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 @contextmanager

@@ -154,7 +154,7 @@ def read(folder: Path) -> Entries:
             raise ValueError("format")  # noqa: TRY301 - one answer to every malformed ledger
     except FileNotFoundError:
         return {}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidInputError(
             "ledger-invalid", f"{path} is not a ledger of format 1", next_step="restore it from git"
         ) from error

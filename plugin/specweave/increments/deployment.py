@@ -18,6 +18,7 @@ from specweave.files import atomic
 from specweave.project import EnvironmentSettings, Settings, SloSettings
 
 FILE = "deployment.yaml"
+_MEND = "correct it, or restore it from git"
 
 
 class ModelReference(Settings):
@@ -125,8 +126,8 @@ def _load(path: Path) -> Any:
             f"there is no {path}",
             next_step="make it with /ml:deploy-prepare, or name a deployment increment",
         ) from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise InvalidInputError("deployment-invalid", f"{path} is not YAML: {error}") from error
+    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInputError("deployment-invalid", f"{path} is not YAML: {error}", next_step=_MEND) from error
     if not isinstance(document, dict):
-        raise InvalidInputError("deployment-invalid", f"{path} holds no mapping")
+        raise InvalidInputError("deployment-invalid", f"{path} holds no mapping", next_step=_MEND)
     return document

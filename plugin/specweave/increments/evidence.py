@@ -19,7 +19,7 @@ from specweave.files.quoting import json as json_text
 from specweave.files.quoting import markdown as quoted
 from specweave.increments import binding, repository, store, tasks
 from specweave.increments.store import Increment
-from specweave.increments.tasks import Outcome
+from specweave.increments.tasks import Outcome, Task
 
 FOLDER = "reports"
 ATTACHMENT = "attachment:"
@@ -135,6 +135,7 @@ def record(
     finished = context.host.now()
     head = repository.head(context.project.root)
     with store.project_lock(increment.project):
+        done = tuple(task.id for task in _recordable(increment) if binding.is_bound(increment, task, command))
         folder = increment.folder / FOLDER
         number = _next_number(folder)
         report = ReportData(
@@ -160,9 +161,22 @@ def record(
         body = markdown.replace(f"]({ATTACHMENT}", f"]({stem}")
         atomic.write(folder / f"{stem}.md", _page(report, body).encode())
         atomic.write(folder / f"{stem}.json", encoded)
-        done = tuple(task.id for task in tasks.read(increment) if binding.is_bound(increment, task, command))
         _mark(context, increment, done, report, finished)
     return Report(number, folder / f"{stem}.md", folder / f"{stem}.json", done)
+
+
+def require_recordable(increment: Increment) -> None:
+    """Refuse an increment whose documents could not take what is about to be done: it is not begun then.
+
+    Raises:
+        InvalidInputError: `metadata-invalid`.
+    """
+    _recordable(increment)
+
+
+def _recordable(increment: Increment) -> tuple[Task, ...]:
+    increment.metadata()
+    return tasks.read(increment)
 
 
 def attach(context: Context, increment: Increment, task_id: str, report: ReportData) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from specweave.errors import InvalidInputError
 from specweave.files import atomic
@@ -51,6 +51,11 @@ class Part(BaseModel):
     """A part of metadata.json; unknown keys are kept."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _readable_keys(cls, value: object) -> object:
+        return {_text(key): item for key, item in value.items()} if isinstance(value, dict) else value
 
 
 class TaskState(Part):

@@ -10,8 +10,9 @@ _ID = re.compile(r"(?P<number>\d{4,6})-(?P<slug>[a-z0-9]+(?:-[a-z0-9]+)*)")
 _LIKE_ID = re.compile(r"\d{4,6}(?:-|$)")
 # Folders of older tools: three digits, capitals, an E for an increment that came from elsewhere.
 _FOLDER = re.compile(r"(?P<number>\d{1,6})E?(?:-.*)?", re.DOTALL)
+_CLIMBING = re.compile(r"\.\.[/\\]|[/\\]\.\.")
 _SLUG_CHARACTERS = 60
-_TITLE_CHARACTERS = 300
+_TITLE_CHARACTERS = 120
 
 
 def number_of(folder_name: str) -> int | None:
@@ -43,8 +44,15 @@ def slug_of(title: str) -> str:
     """Lower-case letters, digits and hyphens of a title, cut at a word.
 
     Raises:
-        InvalidInputError: `increment-name-invalid` for a title without a Latin letter or digit, or a very long one.
+        InvalidInputError: `increment-name-invalid` for a title without a Latin letter or digit, a very long one, or one
+            that climbs out of a folder.
     """
+    if _CLIMBING.search(title):
+        raise InvalidInputError(
+            "increment-name-invalid",
+            f"{_shown(title)} is a path, not a title",
+            next_step="give a title such as 'Deploy the credit model', or an id such as 0043-deploy-credit-model",
+        )
     if len(title) > _TITLE_CHARACTERS:
         raise InvalidInputError(
             "increment-name-invalid",

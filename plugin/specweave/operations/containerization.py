@@ -32,6 +32,7 @@ def containerize(request: ContainerizeRequest, context: Context) -> Containerize
     )
     if request.dry_run:
         return result
+    evidence.require_recordable(increment)
     _carry_out(plan, increment, request, result, context)
     report = evidence.record(
         context,

@@ -40,6 +40,7 @@ def create(request: CreateApiRequest, context: Context) -> CreateApiResult:
     )
     if request.dry_run:
         return result
+    evidence.require_recordable(increment)
     plan.apply(lay_new=request.lay_new)
     if request.test:
         run = run_tests(context, increment, package)

@@ -103,6 +103,7 @@ def measure(
         )
     started = context.host.now()
     increment = store.find(context.project, increment_name, kind="deployment")
+    evidence.require_recordable(increment)
     settings = deployment.read(increment.folder)
     package = packages.open_package(context.project, settings.model.name, settings.model.version)
     golden = _golden(package)

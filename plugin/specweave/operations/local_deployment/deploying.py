@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from specweave.command import Context, Progress
-from specweave.errors import ConflictError, HostError, NotFoundError, SpecweaveError
-from specweave.increments import deployment, store
+from specweave.errors import ConflictError, NotFoundError, SpecweaveError
+from specweave.increments import deployment, evidence, store
 from specweave.model_packages import store as packages
 from specweave.operations import service_environment
 from specweave.operations.local_deployment import gates, releases, supervision
@@ -92,6 +92,7 @@ def deploy(context: Context, where: Place, version: str | None, *, command: str)
     started = context.host.now()
     wanted = candidate(context, where, version)
     standings = gates.require(wanted)
+    evidence.require_recordable(where.increment)
     before = where.condition()
     folder = folder_of(context.project, where.service, where.environment)
     _require_port(context, where, before)
@@ -129,14 +130,10 @@ def rollback(context: Context, where: Place, to_version: str | None, *, command:
     record = Record(context, where, "rollback", command, started, release)
     answer = _activate(record, before)
     after = where.condition()
-    report = None
-    try:
-        report = record.leave(
-            passed=True, markdown=report_text(before, after, answer, ()), data=report_data(before, after, answer, ())
-        )
-    except HostError as error:
-        # Traffic has gone back; that no report can be written must not look as if it had not.
-        context.report(Progress(f"rolled back, but the report was not written: {error.message}"))
+    # Traffic has gone back; that no report can be written must not look as if it had not.
+    report = record.leave_if_possible(
+        "rolled back", report_text(before, after, answer, ()), report_data(before, after, answer, ())
+    )
     releases.prune(folder, keep={release.name, after.previous.name if after.previous else None})
     return _outcome(before, after, answer, (), report)
 
@@ -151,10 +148,10 @@ def stop(context: Context, where: Place, *, command: str) -> Outcome:
     if not changed or before.active is None:
         return Outcome(before, after)
     record = Record(context, where, "stop", command, started, before.active)
-    report = record.leave(
-        passed=True,
-        markdown=f"- {before.active.version} was stopped in {where.environment}; requests under way were answered",
-        data={"release": before.active.name},
+    report = record.leave_if_possible(
+        "stopped",
+        f"- {before.active.version} was stopped in {where.environment}; requests under way were answered",
+        {"release": before.active.name},
     )
     return Outcome(before, after, changed=True, report=report)
 

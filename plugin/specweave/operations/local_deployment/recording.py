@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from specweave.command import Context
+from specweave.command import Context, Progress
+from specweave.errors import SpecweaveError
 from specweave.increments import evidence, store
 from specweave.increments.deployment import Deployment
 from specweave.increments.evidence import PackageReference
@@ -85,8 +86,18 @@ class Record:
             store.update_metadata(increment, lambda document: self._remember(document, page), self.context.host.now)
         return self.context.project.relative(report.path)
 
+    def leave_if_possible(self, done: str, markdown: str, data: Mapping[str, object]) -> str | None:
+        """`leave` for what was done in an emergency and is done: None where it cannot be recorded, which is said."""
+        try:
+            return self.leave(passed=True, markdown=markdown, data=data)
+        except SpecweaveError as error:
+            self.context.report(Progress(f"{done}, but the report was not written: {error.message}"))
+            return None
+
     def _remember(self, document: dict[str, Any], page: str) -> None:
-        states = document.setdefault("deployment", {})
+        states = document.get("deployment")
+        if not isinstance(states, dict):
+            states = document["deployment"] = {}
         if self.operation == "stop":
             states.pop(self.where.environment, None)
             return

@@ -97,7 +97,7 @@ def activate(
     The variables that a person may set for the service (API_KEY and its like) are taken from this process.
 
     Raises:
-        ConflictError: `port-in-use`.
+        ConflictError: `port-in-use`; `api-key-missing` where what serves demands one and the release would not.
         OperationError: `release-not-ready` with the reason; what served before still serves.
         HostError: `supervisor-failed`.
     """
@@ -177,6 +177,12 @@ def _refusal(answer: Mapping[str, Any], folder: Path) -> SpecweaveError:
             code,
             message,
             next_step="stop what listens there, or set another port for the environment in deployment.yaml",
+        )
+    if code == "api-key-missing":
+        return ConflictError(
+            code,
+            message,
+            next_step="set API_KEY or API_KEY_FILE as for the deployment before; to serve without one, `--stop` first",
         )
     if code == "release-not-ready":
         return OperationError(
