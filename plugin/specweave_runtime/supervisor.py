@@ -84,6 +84,7 @@ class Supervisor:
             "previous": past.get("previous"),
             "since": past.get("since"),
             "operation": None,
+            "demands_key": bool(past.get("demands_key")),
             "last": past.get("last"),
             "restarts": 0,
             "last_failure": None,
@@ -157,7 +158,7 @@ class Supervisor:
             self._announce(operation)
             release = Release.read(self._folder / "releases" / Path(name).name)
             await self._listen()
-            group, rows, started = await self._prepared(release, settings, within_s, say)
+            group, rows, started = await self._prepared(operation, release, settings, within_s, say)
             await say(f"switching to release {name}")
             changed = await self._switch(group)
         except (WorkerError, Refusal, OSError) as error:
@@ -167,7 +168,7 @@ class Supervisor:
         except BaseException as error:
             self._conclude(operation, name, reason=repr(error))
             raise
-        self._state |= {"status": "running", "active": name}
+        self._state |= {"status": "running", "active": name, "demands_key": _demands_key(group.settings)}
         self._conclude(operation, name)
         seconds = time.monotonic() - began
         return {"ok": True, "rows": rows, "started": started, "changed": changed, "seconds": seconds}
@@ -180,14 +181,16 @@ class Supervisor:
             write_state(self._folder, self._state)
 
     async def _prepared(
-        self, release: Release, settings: Mapping[str, str], within_s: float, say: Say
+        self, operation: str, release: Release, settings: Mapping[str, str], within_s: float, say: Say
     ) -> tuple[Group, int, bool]:
         for group in (self._active, self._previous):
-            if group and group.up and (group.release, group.settings) == (release, settings):
+            if group and group.up and group.release == release and self._fits(group, operation, settings):
                 await say(f"release {release.name} is loaded: asking its golden rows")
                 with suppress(WorkerError):
                     return group, await group.smoke_test(), False
         assert self._listener is not None  # noqa: S101 - narrows the type: _listen came before
+        if self._state["demands_key"] and not _demands_key(settings):
+            raise Refusal("api-key-missing", "what serves demands an API key, and this release would not")
         await say(f"starting release {release.name} ({release.version})")
         group = Group(release, self._listener, settings, self._folder / "service.log", self._failed)
         await group.start(within_s)
@@ -197,6 +200,11 @@ class Supervisor:
         except BaseException:
             await group.stop(0)
             raise
+
+    def _fits(self, group: Group, operation: str, settings: Mapping[str, str]) -> bool:
+        # The way back is to what served, with the settings that it served with, but for one that opens what is closed.
+        as_it_was = operation == "rollback" and _demands_key(group.settings) >= self._state["demands_key"]
+        return as_it_was or group.settings == settings
 
     async def _switch(self, group: Group) -> bool:
         active = self._active
@@ -239,7 +247,7 @@ class Supervisor:
 
     async def _stop(self, say: Say) -> dict[str, object]:
         await say("stopping")
-        self._state["status"] = "stopped"
+        self._state |= {"status": "stopped", "demands_key": False}
         await self._end_workers()
         self._conclude("stop", self._state["active"])
         self._ending = True
@@ -296,6 +304,10 @@ class Supervisor:
             write_state(self._folder, self._state)
         except OSError as error:
             log.error("%s was not written: %s", STATE, error)  # noqa: TRY400 - the errno says it all
+
+
+def _demands_key(settings: Mapping[str, str]) -> bool:
+    return bool(settings.keys() & {"API_KEY", "API_KEY_FILE"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -217,6 +217,35 @@ def test_other_settings_mean_other_workers_of_the_same_release(running: Deployme
     assert (running.recorded()["active"], running.recorded()["previous"]) == (second, first)
 
 
+def test_what_demands_a_key_is_not_replaced_by_what_demands_none(running: Deployment) -> None:
+    first, second = running.release(2.0), running.release(3.0)
+    running.activate(first, API_KEY="k")
+    refused = running.activate(second)
+    assert (refused["ok"], refused["code"]) == (False, "api-key-missing")
+    assert get(running, "/", **{"X-API-Key": "k"})["model_version"] == "0001-v1"
+    with pytest.raises(httpx.HTTPStatusError):
+        version(running)
+
+
+def test_the_way_back_needs_no_key_at_hand_and_keeps_the_one_that_was_demanded(running: Deployment) -> None:
+    first, second = running.release(2.0), running.release(3.0)
+    running.activate(first, API_KEY="k")
+    running.activate(second, API_KEY="k")
+    answer = running.ask(do="activate", operation="rollback", release=first, within_s=30, settings={})
+    assert (answer["ok"], answer["started"]) == (True, False)
+    assert get(running, "/", **{"X-API-Key": "k"})["model_version"] == "0001-v1"
+    with pytest.raises(httpx.HTTPStatusError):
+        version(running)
+
+
+def test_the_way_back_does_not_open_what_is_closed(running: Deployment) -> None:
+    first, second = running.release(2.0), running.release(3.0)
+    running.activate(first)
+    running.activate(second, API_KEY="k")
+    answer = running.ask(do="activate", operation="rollback", release=first, within_s=30, settings={})
+    assert (answer["ok"], answer["code"]) == (False, "api-key-missing")
+
+
 def test_the_python_of_the_tool_does_not_leak_into_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     monkeypatch.setenv("VIRTUAL_ENV", "/nowhere")
