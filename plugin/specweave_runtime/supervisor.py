@@ -202,9 +202,9 @@ class Supervisor:
             raise
 
     def _fits(self, group: Group, operation: str, settings: Mapping[str, str]) -> bool:
-        # The way back is to what served, with the settings that it served with, but for one that opens what is closed.
-        as_it_was = operation == "rollback" and _demands_key(group.settings) >= self._state["demands_key"]
-        return as_it_was or group.settings == settings
+        # The way back is to what served, with the settings that it served with, but never opens what is closed.
+        as_before = operation == "rollback" or group.settings == settings
+        return as_before and _demands_key(group.settings) >= self._state["demands_key"]
 
     async def _switch(self, group: Group) -> bool:
         active = self._active
