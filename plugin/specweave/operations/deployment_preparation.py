@@ -81,18 +81,15 @@ def prepare(
     created = increment is None
     if increment is None:
         increment = store.create(context, f"deploy-{model_name}", kind="deployment", links=(source.id,))
-    try:
+        package = _build_first(context, increment, model_name, inputs)
+    else:
         package = known or _build(context, increment, model_name, inputs)
-    except BaseException:
-        if created:
-            shutil.rmtree(increment.folder)
-        raise
     replaced = _refer_to(context, increment, package)
     changes = _generate(context, increment, package, lay_new=lay_new)
-    reset = _reset_tasks(context, increment) if replaced else ()
+    reset = _reset_tasks(context, increment, package)
     _remember_inputs(context, increment, inputs, model_name)
     report = None
-    if known is None or replaced or any(change.action in {"create", "update", "remove"} for change in changes):
+    if known is None or replaced or reset or any(change.action in {"create", "update", "remove"} for change in changes):
         report = _report(
             context,
             increment,
@@ -115,6 +112,19 @@ def _dry_run(context: Context, increment: Increment | None, name: str, package: 
         plans = _plans(context, increment, package, deployment.read(increment.folder))
         changes = tuple(change for plan in plans for change in plan.changes)
     return Prepared(increment.id, created=False, model_name=name, package=package, changes=changes)
+
+
+def _build_first(context: Context, increment: Increment, name: str, inputs: Inputs) -> Package:
+    """Build the package of a new increment; without one the increment goes, unless somebody has taken it up."""
+    new = store.revision(increment)
+    try:
+        return _build(context, increment, name, inputs)
+    except BaseException:
+        with store.project_lock(increment.project):
+            untouched = store.revision(increment) == new
+            if untouched and not (increment.folder / deployment.FILE).exists():
+                shutil.rmtree(increment.folder)
+        raise
 
 
 def _build(context: Context, increment: Increment, name: str, inputs: Inputs) -> Package:
@@ -162,8 +172,18 @@ def _plans(context: Context, increment: Increment, package: Package, settings: D
     )
 
 
-def _reset_tasks(context: Context, increment: Increment) -> tuple[str, ...]:
-    stale = tuple(task.id for task in tasks.read(increment) if task.run and task.status == "completed")
+def _reset_tasks(context: Context, increment: Increment, package: Package) -> tuple[str, ...]:
+    """Make pending again what was shown for another package, whenever that one was replaced."""
+    foreign = {
+        f"{evidence.FOLDER}/{report.number:03d}-{report.operation}.md"
+        for report in evidence.reports(increment)
+        if report.package is not None and report.package.digest != package.identity
+    }
+    stale = tuple(
+        task.id
+        for task in tasks.read(increment)
+        if task.status == "completed" and task.run and task.evidence in foreign
+    )
     if stale:
         evidence.reset(context, increment, stale)
     return stale
