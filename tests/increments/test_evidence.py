@@ -1,3 +1,4 @@
+import hashlib
 import json
 import subprocess
 import sys
@@ -146,6 +147,13 @@ def test_a_run_is_evidence_for_the_tasks_whose_line_asks_for_it(
         ("/ml:deploy 1 --environment staging", "/ml:deploy 0001 --environment staging", True),
         ("/ml:deploy 1 --environment staging", "/ml:deploy 0001 --environment production", False),
         ("/ml:deploy 1 --environment staging", "/ml:deploy 0001 --environment staging --stop", False),
+        ("/ml:deploy 1 --environment staging", "/ml:deploy 0001 --version 0001-v1", False),
+        ("/ml:deploy 1 --version 0001-v1", "/ml:deploy 0001 --version 0001-v1", True),
+        ("/ml:deploy 1 --version 0001-v1", "/ml:deploy 0001", False),
+        ("/ml:rollback 1", "/ml:rollback 0001 --to 0001-v1", False),
+        ("/ml:load-test 1 --rps 10", "/ml:load-test 0001 --rps 10 --arrivals constant", False),
+        ("/ml:load-test 1 --rps 10", "/ml:load-test 0001 --rps 10 --arrivals poisson", True),
+        ("/ml:load-test 1", "/ml:load-test 0001 --rps 1 --duration 1s", False),
     ],
 )
 def test_another_place_or_a_switch_makes_it_another_act(
@@ -154,6 +162,55 @@ def test_another_place_or_a_switch_makes_it_another_act(
     increment = store.create(context, "work")
     (increment.folder / "tasks.md").write_text(f"### T-001: A\n**Status**: [ ] pending\n**Run**: {run_line}\n")
     assert record(context, increment, command=command).tasks == (("T-001",) if is_evidence else ())
+
+
+DEPLOYMENT = """\
+model: {name: credit-model, version: 0001-v2}
+service: {name: credit-model}
+environments: {staging: {target: local, port: 8100}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("operation", "command", "about", "is_evidence"),
+    [
+        ("deploy", "/ml:deploy 1", "0001-v2", True),
+        ("deploy", "/ml:deploy 1 --version 0001-v2", "0001-v2", True),
+        ("deploy", "/ml:deploy 1 --version 0001-v1", "0001-v1", False),
+        ("deploy", "/ml:deploy 1", "0001-v1", False),
+        ("load-test", "/ml:load-test 1 --environment staging", "0001-v2", True),
+        ("load-test", "/ml:load-test 1 --environment staging", "0001-v1", False),
+        ("load-test", "/ml:load-test 1 --environment staging", None, False),
+    ],
+)
+def test_evidence_for_a_task_is_about_the_package_that_is_to_be_deployed(
+    context: Context, operation: str, command: str, about: str | None, is_evidence: bool
+) -> None:
+    increment = store.create(context, "work")
+    (increment.folder / "deployment.yaml").write_text(DEPLOYMENT)
+    (increment.folder / "tasks.md").write_text(
+        "### T-001: A\n**Status**: [ ] pending\n**Run**: /ml:deploy 1\n\n"
+        "### T-002: B\n**Status**: [ ] pending\n**Run**: /ml:load-test 1 --environment staging\n"
+    )
+    package = PackageReference("credit-model", about, "a" * 64) if about else None
+    shown = record(context, increment, operation=operation, command=command, package=package).tasks
+    assert shown == ((("T-001" if operation == "deploy" else "T-002"),) if is_evidence else ())
+
+
+def test_a_package_of_the_same_version_and_other_content_is_another(context: Context) -> None:
+    increment = store.create(context, "work")
+    (increment.folder / "deployment.yaml").write_text(DEPLOYMENT)
+    (increment.folder / "tasks.md").write_text("### T-001: A\n**Status**: [ ] pending\n**Run**: /ml:deploy 1\n")
+    manifest = context.project.state / "models" / "credit-model" / "0001-v2" / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("{}")
+
+    def shown(digest: str) -> tuple[str, ...]:
+        package = PackageReference("credit-model", "0001-v2", digest)
+        return record(context, increment, operation="deploy", command="/ml:deploy 1", package=package).tasks
+
+    assert shown("a" * 64) == ()
+    assert shown(hashlib.sha256(b"{}").hexdigest()) == ("T-001",)
 
 
 def test_the_outcome_stands_under_its_task_and_in_the_state(context: Context) -> None:

@@ -2,15 +2,19 @@
 
 from specweave import slash_line
 from specweave.command import Request
-from specweave.errors import SpecweaveError
-from specweave.increments import store
+from specweave.errors import NotFoundError, SpecweaveError
+from specweave.increments import deployment, store
+from specweave.increments.deployment import ModelReference
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Task
 
 _INCREMENT_FIELD = "increment"
-# These say what is acted upon and whether it is done or undone: with another value it is another act, even where the
-# task's Run line is silent about them.
-_ANOTHER_ACT = frozenset({"environment", "url", "stop", "dry_run"})
+_VERSION_FIELD = "version"
+# These say what is acted upon, how hard, and whether it is done or undone: with another value it is another act, even
+# where the task's Run line is silent about them.
+_ANOTHER_ACT = frozenset(
+    {"environment", "url", "stop", "dry_run", "to", "arrivals", "rps", "duration", _VERSION_FIELD},
+)
 
 
 def is_bound(increment: Increment, task: Task, command: str) -> bool:
@@ -29,14 +33,35 @@ def is_bound(increment: Increment, task: Task, command: str) -> bool:
         name = getattr(wanted.request, _INCREMENT_FIELD, None)
         if name is not None and store.find(increment.project, name).folder != increment.folder:
             return False
+        return _does(increment, wanted.request, given.request)
     except SpecweaveError:
         return False
-    return _does(wanted.request, given.request)
 
 
-def _does(wanted: Request, given: Request) -> bool:
+def model_of(increment: Increment, run_line: str) -> ModelReference | None:
+    """The model package that a Run line is about: the version named there, else the one in deployment.yaml.
+
+    Returns:
+        None where the increment has no deployment.yaml.
+
+    Raises:
+        InvalidInputError: `deployment-invalid`; the line cannot be read.
+        NotFoundError: `command-not-found`.
+    """
+    try:
+        model = deployment.read(increment.folder).model
+    except NotFoundError:
+        return None
+    version = getattr(slash_line.parse(run_line).request, _VERSION_FIELD, None)
+    return model.model_copy(update={"version": version}) if version else model
+
+
+def _does(increment: Increment, wanted: Request, given: Request) -> bool:
     named = wanted.model_fields_set - {_INCREMENT_FIELD}
-    if any(getattr(wanted, field) != getattr(given, field) for field in named):
-        return False
-    extra = (given.model_fields_set & _ANOTHER_ACT) - named
-    return all(getattr(given, field) == getattr(wanted, field) for field in extra)
+    fields = named | (given.model_fields_set & _ANOTHER_ACT)
+    different = {field for field in fields if getattr(wanted, field) != getattr(given, field)}
+    if different != {_VERSION_FIELD}:
+        return not different
+    # Naming the version that deployment.yaml names anyway changes nothing.
+    versions = {getattr(wanted, _VERSION_FIELD), getattr(given, _VERSION_FIELD)}
+    return versions == {None, deployment.read(increment.folder).model.version}

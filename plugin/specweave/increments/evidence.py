@@ -14,15 +14,19 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from specweave.command import Context
+from specweave.errors import InvalidInputError
 from specweave.files import atomic
 from specweave.files.quoting import json as json_text
 from specweave.files.quoting import markdown as quoted
 from specweave.increments import binding, repository, store, tasks
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Outcome, Task
+from specweave_runtime.package import MANIFEST, digest_of_manifest
 
 FOLDER = "reports"
 ATTACHMENT = "attachment:"
+# What a service does is shown for one package; the others are about the increment, or say themselves where they went.
+_ABOUT_THE_PACKAGE = frozenset({"create-api", "containerize", "load-test", "deploy"})
 _NAME = re.compile(r"(?P<number>\d{3,})-(?P<operation>[a-z0-9-]+)\.(?P<suffix>[a-z0-9]+)")
 
 
@@ -107,11 +111,9 @@ def record(
     package: PackageReference | None = None,
     environment: str | None = None,
     attachments: Mapping[str, bytes] | None = None,
+    task_id: str | None = None,
 ) -> Report:
-    """Leave a report, and the outcome under every task that is bound to this command.
-
-    A task is bound to it when its Run line names the same command and every argument in it has the same value here; a
-    run for an environment that the Run line does not name is another act.
+    """Leave a report, and the outcome under every task that it is evidence for, see `shows`.
 
     Args:
         context: clock, and who asked.
@@ -126,6 +128,7 @@ def record(
         package: what it is about.
         environment: where, for those that act on one.
         attachments: suffix (`.svg`) → content, beside the report under its name.
+        task_id: the task it was run for, which gets the outcome in any case.
 
     Raises:
         InvalidInputError: `value-not-writable` for data that JSON does not have.
@@ -135,7 +138,7 @@ def record(
     finished = context.host.now()
     head = repository.head(context.project.root)
     with store.project_lock(increment.project):
-        done = tuple(task.id for task in _recordable(increment) if binding.is_bound(increment, task, command))
+        known = _recordable(increment)
         folder = increment.folder / FOLDER
         number = _next_number(folder)
         report = ReportData(
@@ -154,6 +157,7 @@ def record(
             environment=environment,
             data=dict(data),
         )
+        done = tuple(task.id for task in known if task.id == task_id or shows(increment, task, report))
         stem = f"{number:03d}-{operation}"
         encoded = (json_text(report.model_dump(), indent=2) + "\n").encode()
         for suffix, content in (attachments or {}).items():
@@ -183,6 +187,29 @@ def attach(context: Context, increment: Increment, task_id: str, report: ReportD
     """Make an existing report the evidence of a task."""
     with store.project_lock(increment.project):
         _mark(context, increment, (task_id,), report, context.host.now())
+
+
+def shows(increment: Increment, task: Task, report: ReportData) -> bool:
+    """Whether a report is evidence for a task.
+
+    It is when the task's Run line names the same command and every argument in it has the same value there; a run at
+    another place, of another version or at other rates than those the line names or implies is another act. What shows
+    how a service behaves must be about the package that the line means: that of deployment.yaml, where it names none.
+    """
+    if task.run is None or not binding.is_bound(increment, task, report.command):
+        return False
+    if report.operation not in _ABOUT_THE_PACKAGE:
+        return True
+    try:
+        model = binding.model_of(increment, task.run)
+    except InvalidInputError:
+        return False  # nobody can say which package the task is about
+    if model is None:
+        return True
+    if report.package is None or (report.package.name, report.package.version) != (model.name, model.version):
+        return False
+    package = increment.project.state / "models" / model.name / model.version
+    return not (package / MANIFEST).is_file() or digest_of_manifest(package) == report.package.digest
 
 
 def newest(
