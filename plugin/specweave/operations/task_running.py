@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from specweave.arguments import slash_line
 from specweave.command import Context, Progress
 from specweave.errors import ConflictError, SpecweaveError
 from specweave.increments import evidence, graph, tasks
@@ -158,6 +159,10 @@ def run(bound: Bound, increment: Increment, context: Context, started: datetime)
         body=result.text(),
         data=result.model_dump(mode="json"),
     )
+    if report is None:
+        message = f"{bound.line} passed, but about another model package than the one the task is about"
+        next_step = "bring the package of deployment.yaml to where it was run"
+        return Ran(bound.task, bound.line, passed=False, report=None, message=message, next_step=next_step)
     message = "" if result.passed else f"{bound.line} ran, and its outcome is not good enough"
     return Ran(bound.task, bound.line, passed=result.passed, report=report, message=message)
 
@@ -202,24 +207,28 @@ def _see_to_evidence(
     body: str,
     data: dict[str, object],
 ) -> str | None:
+    """The page of the report under the task; None where what passed is no evidence for it."""
+    canonical = slash_line(bound.command, bound.request)
     for report in evidence.reports(increment):
         if report.number <= before:
             break
-        if report.passed == passed:
-            if tasks.find(increment, bound.task.id).evidence != report.page:
-                evidence.attach(context, increment, bound.task.id, report)
-            return report.page
+        # Another process may have left a report meanwhile: only one of this very command is taken for its own.
+        if report.command != canonical or report.passed != passed:
+            continue
+        if passed and not evidence.shows(increment, bound.task, report):
+            return None
+        if tasks.find(increment, bound.task.id).evidence != report.page:
+            evidence.attach(context, increment, bound.task.id, report)
+        return report.page
     made = evidence.record(
         context,
         increment,
         operation=bound.operation,
-        command=bound.line,
+        command=canonical,
         passed=passed,
         started=started,
         markdown=body,
         data=data,
+        task_id=bound.task.id,
     )
-    newest = next(evidence.reports(increment))
-    if bound.task.id not in made.tasks:
-        evidence.attach(context, increment, bound.task.id, newest)
-    return newest.page
+    return made.path.relative_to(increment.folder).as_posix()

@@ -1,6 +1,7 @@
 """The commands of the group sw, through the door that every face uses: a slash line, its request, its command."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -335,3 +336,74 @@ def test_status_of_one_increment_shows_its_tasks_and_their_evidence(context: Con
     ]
     assert "its last run failed" in increment["next"]
     assert "reports/001-inc.md" in result.text()
+
+
+class ShowRequest(Request):
+    increment: IncrementName = None
+
+
+class ShowEntry(Entry):
+    """A command that does, while it runs, what the test gives it to do."""
+
+    def load(self) -> AnyCommand:
+        def run(request: ShowRequest, context: Context) -> LaunchResult:
+            MEANWHILE[self.name](store.find(context.project, request.increment), context)
+            return LaunchResult()
+
+        return Command(
+            group="ml",
+            name=self.name,
+            request=ShowRequest,
+            result=LaunchResult,
+            run=run,
+            annotations=Annotations(),
+            examples=("",),
+        )
+
+
+MEANWHILE: dict[str, Callable[[Increment, Context], None]] = {}
+
+
+def report(increment: Increment, context: Context, operation: str, command: str, package: str | None = None) -> None:
+    evidence.record(
+        context,
+        increment,
+        operation=operation,
+        command=command,
+        passed=True,
+        started=context.host.now(),
+        markdown="Well.",
+        data={},
+        package=evidence.PackageReference("credit-model", package, "a" * 64) if package else None,
+    )
+
+
+def test_a_report_that_something_else_left_meanwhile_is_no_evidence_for_a_task(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "ENTRIES", (*registry.ENTRIES, ShowEntry("ml", "show", "Show it")))
+    monkeypatch.setitem(
+        MEANWHILE, "show", lambda increment, context: report(increment, context, "status", "/sw:status")
+    )
+    increment = work(context, task(1, "/ml:show"))
+    assert ran(do(context)) == [("T-001", True)]
+    (shown,) = tasks.read(increment)
+    assert shown.evidence == "reports/002-show.md"
+    assert "/ml:show 0001" in (increment.folder / shown.evidence).read_text()
+
+
+def test_a_command_that_passed_on_another_package_does_not_do_its_task(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "ENTRIES", (*registry.ENTRIES, ShowEntry("ml", "show", "Show it")))
+    monkeypatch.setitem(
+        MEANWHILE, "show", lambda increment, context: report(increment, context, "deploy", "/ml:show 0001", "0001-v1")
+    )
+    increment = work(context, task(1, "/ml:show"))
+    (increment.folder / "deployment.yaml").write_text(
+        "model: {name: credit-model, version: 0001-v2}\nservice: {name: credit-model}\nenvironments: {}\n"
+    )
+    result = do(context)
+    assert ran(result) == [("T-001", False)]
+    assert "another model package" in str(result["ran"])
+    assert [one.status for one in tasks.read(increment)] == ["pending"]
