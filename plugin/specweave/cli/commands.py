@@ -89,7 +89,11 @@ def _approved(command: AnyCommand, request: Request, context: Context) -> Contex
         return context
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         line = "specweave " + slash_line(command, request).removeprefix("/").replace(":", " ", 1)
-        raise GateError("approval-required", question, next_step=f"a person who agrees types `{line} --approve`")
+        raise GateError(
+            "approval-required",
+            f"a person has to say yes first: {question}",
+            next_step=f"a person who agrees types `{line} --approve`",
+        )
     if not click.confirm(question, err=True):
         raise GateError("approval-declined", "the question was answered with no; nothing was done")
     return context.with_approval()

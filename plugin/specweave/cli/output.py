@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from specweave.errors import SpecweaveError
+from specweave.registry import ENTRIES
 
 if TYPE_CHECKING:
     from specweave.command import Progress, Result
@@ -20,6 +21,8 @@ Report = Callable[["Progress"], None]
 
 _NUMBER = re.compile(r"\d[\d.,]*")
 _TENTH = 0.1
+_BUILT = "|".join(f"{entry.group}:{entry.name}" for entry in ENTRIES)
+_SLASH = re.compile(rf"/(?P<command>{_BUILT})(?![\w-])")
 
 
 def show_result(result: "Result", *, as_json: bool) -> None:
@@ -27,7 +30,7 @@ def show_result(result: "Result", *, as_json: bool) -> None:
     if as_json:
         click.echo(result.model_dump_json(indent=2))
         return
-    text = result.text().rstrip()
+    text = _typed(result.text().rstrip())
     if sys.stdout.isatty():
         from rich.console import Console  # noqa: PLC0415 - start-up
         from rich.markdown import Markdown  # noqa: PLC0415 - start-up
@@ -44,9 +47,9 @@ def show_error(error: SpecweaveError, *, as_json: bool, traceback_of: Exception 
     if as_json:
         click.echo(json.dumps({"error": error.as_dict()}, indent=2, ensure_ascii=False, default=str))
         return
-    click.echo(f"{click.style('error', fg='red')}: {error.message} ({error.code})", err=True)
+    click.echo(f"{click.style('error', fg='red')}: {_typed(error.message)} ({error.code})", err=True)
     if error.next_step:
-        click.echo(f"{click.style('next', fg='cyan')}: {error.next_step}", err=True)
+        click.echo(f"{click.style('next', fg='cyan')}: {_typed(error.next_step)}", err=True)
 
 
 def show_stopped(how: str, *, as_json: bool) -> None:
@@ -95,6 +98,11 @@ def progress() -> Iterator[Report]:
             )
 
         yield report
+
+
+def _typed(text: str) -> str:
+    """Slash commands as they are typed in a shell: `/ml:load-test 0043` becomes `specweave ml load-test 0043`."""
+    return _SLASH.sub(lambda found: "specweave " + found["command"].replace(":", " "), text)
 
 
 def _lines() -> Report:
