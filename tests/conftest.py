@@ -12,14 +12,16 @@ settings.load_profile("patient")
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte, where mounting is permitted."""
-    folder = tmp_path / "small"
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system of one megabyte, or of the size that a parameter says, where mounting is permitted."""
+    folder, size = tmp_path / "small", getattr(request, "param", "1m")
     folder.mkdir()
     mount = shutil.which("mount")
     if mount is None:
         pytest.skip("there is no mount here")
-    mounted = subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, check=False)
+    mounted = subprocess.run(
+        [mount, "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip(f"mounting is not permitted here: {mounted.stderr.decode().strip()}")
     try:

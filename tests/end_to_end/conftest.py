@@ -1,5 +1,6 @@
 """Projects of users: git, a trained model, and ports that are free."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.end_to_end import attempts
 
 from specweave.host import RealHost
 
@@ -42,6 +44,10 @@ def workspace(credit: Path, tmp_path: Path) -> Iterator[Path]:
         "utf-8",
     )
     yield folder
+    _stop_all(folder)
+
+
+def _stop_all(folder: Path) -> None:
     for environment in ("production", "staging"):
         subprocess.run(
             [SPECWEAVE, "ml", "deploy", "--environment", environment, "--stop", "--approve"],
@@ -56,3 +62,35 @@ def _free_ports(count: int) -> set[int]:
     while len(ports) < count:
         ports.add(RealHost().free_port())
     return ports
+
+
+@pytest.fixture(scope="session")
+def prepared(credit: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose service is generated, tested and load-tested: what others are copied from. Leave it alone."""
+    folder = tmp_path_factory.mktemp("prepared") / "project"
+    shutil.copytree(credit, folder)
+    subprocess.run(["git", "init", "-q", "-b", "main"], cwd=folder, check=True)
+    (folder / ".specweave").mkdir()
+    inputs = ("--model", "models/credit-v1.joblib", "--data", "data/train.csv", "--held-out", "data/held_out.csv")
+    for words in (
+        ("sw", "inc", attempts.SOURCE),
+        ("ml", "deploy-prepare", "0042", *inputs, "--name", "credit-model"),
+        ("ml", "create-api", "0043", "--test"),
+    ):
+        attempts.succeed(folder, *words)
+    # No SLO: a busy machine must not decide whether a deployment is refused.
+    settings = folder / ".specweave" / "increments" / attempts.INCREMENT / "deployment.yaml"
+    settings.write_text(
+        re.sub(r"latency_p95_ms: [\d.]+", "latency_p95_ms: 60000", settings.read_text("utf-8")), "utf-8"
+    )
+    attempts.succeed(folder, "ml", "load-test", "0043", "--rps", "250", "--duration", "1s")
+    return folder
+
+
+@pytest.fixture
+def project(prepared: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of `prepared` with ports of its own; whatever is deployed from it is stopped in the end."""
+    folder = attempts.duplicate(prepared, tmp_path / "project")
+    attempts.set_ports(folder, *_free_ports(2))
+    yield folder
+    _stop_all(folder)

@@ -118,7 +118,7 @@ def _repository(root: Path) -> "Iterator[Repo | None]":
         yield None
         return
     try:
-        repository = Repo(root, search_parent_directories=True)
+        repository = Repo(root, search_parent_directories=True, expand_vars=False)
     except (InvalidGitRepositoryError, NoSuchPathError):
         yield None
         return
