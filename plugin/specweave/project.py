@@ -28,10 +28,11 @@ class EnvironmentSettings(Settings):
 
 
 class SloSettings(Settings):
-    """What the service promises."""
+    """What the service promises; `rps` is the rate that a load test must have held before a deployment."""
 
     latency_p95_ms: float = Field(100.0, gt=0)
     error_rate: float = Field(0.01, ge=0, le=1)
+    rps: float | None = Field(None, gt=0, le=100_000)
 
 
 class ModelSettings(Settings):
@@ -115,7 +116,7 @@ class Project:
     def resolve(self, path: str | Path, *, what: str = "file") -> Path:
         """An existing file inside the project, symlinks resolved.
 
-        Relative paths count from the root.
+        Relative paths count from the root; where nothing is there, from the current directory, as a shell means them.
 
         Raises:
             InvalidInputError: `path-outside-project`, `path-invalid`.
@@ -141,6 +142,14 @@ class Project:
             found = f"{path} in {self.root} is no file" if exists else f"there is no {what} {path} in {self.root}"
             raise NotFoundError(f"{what}-not-found", found, next_step=f"name a {what} file inside the project")
         return resolved
+
+    def _find(self, path: Path) -> tuple[Path, bool]:
+        from_root = (self.root / path).resolve()
+        if not from_root.exists():
+            from_here = path.resolve()
+            if from_here.is_relative_to(self.root) and from_here.exists():
+                return from_here, True
+        return from_root, from_root.exists()
 
     def relative(self, path: Path) -> str:
         """`path` as it is written in documents: relative to the root, with forward slashes."""

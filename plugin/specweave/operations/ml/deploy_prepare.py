@@ -55,7 +55,10 @@ class DeployPrepareResult(Result):
                 f"- largest difference: {self.max_difference:.1e}",
                 f"- package: {self.package}",
             ]
-        lines += described(self.changes)
+        if self.dry_run and not self.version:
+            lines += ["", "- would read and convert the model, then write the documents, deployment.yaml and the service"]
+        else:
+            lines += described(self.changes)
         if self.reset_tasks:
             lines.append(f"- to do again for this version: {', '.join(self.reset_tasks)}")
         if self.report:
