@@ -122,9 +122,8 @@ class Project:
             InvalidInputError: `path-outside-project`, `path-invalid`.
             NotFoundError: `<what>-not-found`, also for a folder, a pipe or a device: reading one may never end.
         """
-        candidate = Path(path)
         try:
-            resolved = (self.root / candidate).resolve()
+            resolved = self._find(Path(path))
             exists, is_file = resolved.exists(), resolved.is_file()
         except (OSError, ValueError, RuntimeError) as error:
             raise InvalidInputError(
@@ -143,13 +142,10 @@ class Project:
             raise NotFoundError(f"{what}-not-found", found, next_step=f"name a {what} file inside the project")
         return resolved
 
-    def _find(self, path: Path) -> tuple[Path, bool]:
-        from_root = (self.root / path).resolve()
-        if not from_root.exists():
-            from_here = path.resolve()
-            if from_here.is_relative_to(self.root) and from_here.exists():
-                return from_here, True
-        return from_root, from_root.exists()
+    def _find(self, path: Path) -> Path:
+        from_root, from_here = (self.root / path).resolve(), path.resolve()
+        here = not from_root.exists() and from_here.exists() and from_here.is_relative_to(self.root)
+        return from_here if here else from_root
 
     def relative(self, path: Path) -> str:
         """`path` as it is written in documents: relative to the root, with forward slashes."""

@@ -49,8 +49,8 @@ class DeployResult(Result):
         if self.report:
             lines.append(f"- report: {self.report}")
         if self.action in {"deployed", "confirmed"}:
-            back = f"; to go back, `/ml:rollback {number} --environment {name}`" if self.environment.previous_version else ""
-            lines += ["", f"Next: `/ml:status {number}`{back}."]
+            back = f"; to go back, `/ml:rollback {number} --environment {name}`"
+            lines += ["", f"Next: `/ml:status {number}`{back if self.environment.previous_version else ''}."]
         elif self.action != "refused":
             lines += ["", f"Next: `/ml:deploy {number} --environment {name}` brings it up."]
         return "\n".join(lines)

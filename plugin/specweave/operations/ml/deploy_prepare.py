@@ -1,5 +1,7 @@
 """`ml deploy-prepare`: from a trained model to a deployment increment with its package and artifacts."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from specweave.command import Annotations, Command, Context, IncrementName, Request, Result
@@ -34,6 +36,8 @@ class DeployPrepareResult(Result):
     package: str | None
     execution: str | None
     parity_rows: int | None
+    parity_origin: Literal["held-out", "reference", "made-up"] | None
+    parity_compared: str | None
     label_mismatches: int | None
     max_difference: float | None
     estimator_us: float | None
@@ -51,12 +55,12 @@ class DeployPrepareResult(Result):
             lines += [
                 "",
                 f"- runs as {self.execution}: one row {self.estimator_us:,.0f} → {self.executable_us:,.1f} µs",
-                f"- parity on {self.parity_rows:,} rows: {self.label_mismatches} labels differ",
+                f"- parity on {self.parity_compared}: {self.label_mismatches} labels differ",
                 f"- largest difference: {self.max_difference:.1e}",
                 f"- package: {self.package}",
             ]
         if self.dry_run and not self.version:
-            lines += ["", "- would read and convert the model, then write the documents, deployment.yaml and the service"]
+            lines += ["", "- would convert the model, then write the documents, deployment.yaml and the service"]
         else:
             lines += described(self.changes)
         if self.reset_tasks:
@@ -103,6 +107,8 @@ def run(request: DeployPrepareRequest, context: Context) -> DeployPrepareResult:
         package=context.project.relative(prepared.package.path) if prepared.package else None,
         execution=manifest.executable.kind if manifest else None,
         parity_rows=manifest.parity.rows if manifest else None,
+        parity_origin=manifest.parity.origin if manifest else None,
+        parity_compared=manifest.parity.compared if manifest else None,
         label_mismatches=manifest.parity.label_mismatches if manifest else None,
         max_difference=manifest.parity.max_difference if manifest else None,
         estimator_us=manifest.parity.estimator_us if manifest else None,
