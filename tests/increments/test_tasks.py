@@ -247,12 +247,12 @@ def test_one_task_is_found_however_its_number_is_written(increment_with: Callabl
 def test_the_eight_tasks_of_a_deployment_are_bound_and_in_order(context: Context) -> None:
     increment = store.create(context, "0043-deploy-credit-model", kind="deployment")
     assert [(task.id, task.title, task.run, task.dependencies) for task in tasks.read(increment)] == [
-        ("T-001", "Containerize model", "/ml:containerize 0043", ("T-002",)),
+        ("T-001", "Containerize model", "/ml:containerize 0043 --build", ("T-002",)),
         ("T-002", "Create API", "/ml:create-api 0043 --test", ()),
         ("T-003", "Setup monitoring", "/ml:setup-monitoring 0043", ("T-002",)),
         ("T-004", "Configure A/B test", "/ml:create-ab-test 0043 --split 0.1", ("T-002",)),
         ("T-005", "Load test", "/ml:load-test 0043 --rps 50,100,200,500,1000 --duration 10s", ("T-002",)),
-        ("T-006", "Deploy to staging", "/ml:deploy 0043 --environment staging", ("T-001", "T-005")),
+        ("T-006", "Deploy to staging", "/ml:deploy 0043 --environment staging", ("T-005",)),
         ("T-007", "Validate staging", "/ml:load-test 0043 --environment staging --rps 100 --duration 10s", ("T-006",)),
         ("T-008", "Deploy to production", "/ml:deploy 0043 --environment production", ("T-007",)),
     ]

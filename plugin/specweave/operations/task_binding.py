@@ -11,7 +11,7 @@ from specweave.increments import graph, tasks
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Task
 
-Reason = Literal["not-prepared", "approval", "command-invalid", "no-command", "not-built"]
+Reason = Literal["not-prepared", "approval", "tool-missing", "command-invalid", "no-command", "not-built"]
 
 _REASONS: tuple[str, ...] = get_args(Reason)
 _DONE = frozenset({"completed", "skipped"})
@@ -124,6 +124,8 @@ def person_for(task: Task, line: str, error: SpecweaveError) -> Person | None:
         return _approval(task, line, error.message)
     if error.code == "deployment-missing":
         return Person(task, "not-prepared", f"{error.message}: {error.next_step}.")
+    if error.code == "builder-missing":
+        return Person(task, "tool-missing", f"{error.message}: {error.next_step}, then run `{line}`.")
     return None
 
 

@@ -37,7 +37,7 @@ class Waiting(BaseModel):
 
     task: str
     title: str
-    reason: Literal["not-prepared", "approval", "command-invalid", "no-command", "not-built"]
+    reason: Literal["not-prepared", "approval", "tool-missing", "command-invalid", "no-command", "not-built"]
     action: str
 
 
