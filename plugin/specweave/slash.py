@@ -174,6 +174,11 @@ def _reference() -> str:
         shell = f"specweave {entry.group} {entry.name}"
         prompt = f"{entry.group}-{entry.name}"
         lines.append(f"| `{entry.slash}` | `{shell}` | `{entry.tool}` | `{prompt}` | {entry.summary} |")
+    lines += [
+        "",
+        "In a shell each also takes `--json` (one JSON document on stdout and nothing else), `--project DIR`, `--debug` and",
+        "`--help`; those that may ask a person take `--approve`, which answers with yes.",
+    ]
     for entry in ENTRIES:
         lines += ["", *_section(entry)]
     lines += [
