@@ -19,9 +19,9 @@ _REFUSALS = {
     "401": "the API key is missing or wrong",
     "413": "the body is too large",
     "415": "the body says that it is something other than JSON",
-    "422": "the body is no row of this model; `field` names the feature",
+    "422": "the body is no row of this model, or one that it does not take; `field` names the feature",
     "429": "too many requests",
-    "503": "no model is ready",
+    "503": "no model is ready, or too many rows wait",
 }
 
 

@@ -19,6 +19,8 @@ AnswerOne = Callable[[Outcome[Any], str, float], msgspec.Struct]
 AnswerMany = Callable[[Sequence[Outcome[Any]], str, float], msgspec.Struct]
 
 _astuple = msgspec.structs.astuple
+# What estimators and arrays say of values that fit the types and that they nevertheless do not take, such as 1e300.
+_NOT_TAKEN = (ValueError, OverflowError)
 
 
 class Answerer:
@@ -69,10 +71,13 @@ class Answerer:
         row: Row = _astuple(self._decoder.one(body))
         self._check(row)
         started = perf_counter()
-        if self.model.predictor.inline:
-            outcome = self.model.predictor.one(row)
-        else:
-            outcome = (await self._batcher.predict((row,)))[0]
+        try:
+            if self.model.predictor.inline:
+                outcome = self.model.predictor.one(row)
+            else:
+                outcome = (await self._batcher.predict((row,)))[0]
+        except _NOT_TAKEN as error:
+            raise _refused(error) from error
         milliseconds = round((perf_counter() - started) * 1000, 3)
         self._metrics.count((outcome,))
         return self._encode(self._one(outcome, self.version, milliseconds))
@@ -87,7 +92,10 @@ class Answerer:
         for row in rows:
             self._check(row)
         started = perf_counter()
-        outcomes = await self._batcher.predict(rows)
+        try:
+            outcomes = await self._batcher.predict(rows)
+        except _NOT_TAKEN as error:
+            raise _refused(error) from error
         milliseconds = round((perf_counter() - started) * 1000, 3)
         self._metrics.count(outcomes)
         return self._encode(self._many(outcomes, self.version, milliseconds)), len(rows)
@@ -102,6 +110,11 @@ class Answerer:
     def close(self) -> None:
         """Finish what is being predicted."""
         self._batcher.close()
+
+
+def _refused(error: Exception) -> RequestError:
+    reason = str(error).partition("\n")[0]
+    return RequestError(422, "row-refused", f"the model does not take these values: {reason}")
 
 
 def _golden_rows(model: Model, decoder: Decoder[Any]) -> list[Row]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from specweave_runtime.batcher import Batcher
+from specweave_runtime.errors import RequestError
 from specweave_runtime.outcomes import Outcome
 from specweave_runtime.predictors import Row
 
@@ -85,6 +86,43 @@ def test_a_failure_reaches_those_it_concerns_and_the_next_rows_are_predicted() -
         with pytest.raises(ValueError, match="no answer"):
             await batcher.predict([("bad",)])
         assert await batcher.predict([("good",)]) == [Outcome("good")]
+
+    asyncio.run(scene())
+
+
+def test_a_failure_is_that_of_one_request_and_not_of_those_predicted_with_it() -> None:
+    model = Model()
+
+    async def scene() -> list[list[Outcome[object]] | BaseException]:
+        batcher = Batcher(model.many, 100)
+        first = asyncio.create_task(batcher.predict([("first",)]))
+        await called(model)
+        rest = [asyncio.create_task(batcher.predict([(word,), (word,)])) for word in ("good", "bad", "better")]
+        await asyncio.sleep(0)
+        model.gate.set()
+        return await asyncio.gather(first, *rest, return_exceptions=True)
+
+    first, good, bad, better = asyncio.run(scene())
+    assert isinstance(bad, ValueError)
+    assert (first, good, better) == ([Outcome("first")], [Outcome("good")] * 2, [Outcome("better")] * 2)
+
+
+def test_when_too_many_rows_wait_the_next_are_turned_away_until_there_is_room() -> None:
+    model = Model()
+
+    async def scene() -> None:
+        batcher = Batcher(model.many, 2)
+        first = asyncio.create_task(batcher.predict([(0,)]))
+        await called(model)
+        waiting = [asyncio.create_task(batcher.predict([(number,)] * 2)) for number in range(10)]
+        await asyncio.sleep(0)
+        with pytest.raises(RequestError) as refusal:
+            await batcher.predict([(99,)])
+        assert (refusal.value.status, refusal.value.error.code) == (503, "overloaded")
+        assert (b"retry-after", b"1") in refusal.value.headers
+        model.gate.set()
+        await asyncio.gather(first, *waiting)
+        assert await batcher.predict([(99,)]) == [Outcome(99)]
 
     asyncio.run(scene())
 

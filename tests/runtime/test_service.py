@@ -1,16 +1,21 @@
 """The generated service as its clients see it."""
 
 import json
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from starlette.testclient import TestClient
 from tests.runtime import generated_services, packages
 
 from specweave.increments.store import Increment
+from specweave_runtime.package import Executable, Feature, GoldenRow, Input, Output, Signature
 
 ROW: dict[str, Any] = {"age": 30, "Debt ratio": 0.25, "income": 52_000.0, "home": "rent"}
 WITHOUT_AGE = {name: value for name, value in ROW.items() if name != "age"}
@@ -368,3 +373,26 @@ def test_an_estimator_answers_many_clients_at_once_each_with_its_own(tmp_path: P
         together = list(pool.map(lambda row: client.post("/predict", json=row).json()["probability"], rows))
         assert threading.active_count() <= threads + 8 + 1
     assert together == pytest.approx(alone, abs=1e-12)
+
+
+def scaled_package(folder: Path) -> Path:
+    """An estimator that divides by a small number first: 3e38 fits the type of its feature, and is too much for it."""
+    rows = [[number / 1_000] for number in range(20)]
+    model = make_pipeline(StandardScaler(), RandomForestRegressor(5, random_state=0)).fit(rows, range(20))
+    signature = Signature((Feature("age", "number"),), Output("regression"), (Input("rows", "float64", ("age",)),))
+    golden = [GoldenRow({"age": row[0]}, float(model.predict([row])[0])) for row in rows[:4]]
+    executable = Executable("estimator", "model.pkl", "pickle")
+    return packages.write(folder, signature, golden, executable, pickle.dumps(model))
+
+
+def test_values_that_the_model_does_not_take_are_refused_and_trouble_nobody_else(tmp_path: Path) -> None:
+    increment = generated_services.generate(tmp_path / "p", scaled_package(tmp_path / "package"))
+    good, bad = {"age": 0.001}, {"age": 3e38}
+    with generated_services.client(increment) as client, ThreadPoolExecutor(8) as pool:
+        for path, row in (("/predict", bad), ("/predict/batch", [good, bad])):
+            refusal = client.post(path, json=row)
+            assert (refusal.status_code, refusal.json()["error"]["code"]) == (422, "row-refused")
+            assert "too large" in refusal.json()["error"]["message"]
+        mixed = [bad if number % 4 == 0 else good for number in range(40)]
+        statuses = list(pool.map(lambda row: client.post("/predict", json=row).status_code, mixed))
+    assert statuses == [422 if row is bad else 200 for row in mixed]

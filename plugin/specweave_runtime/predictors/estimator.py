@@ -57,8 +57,16 @@ class EstimatorPredictor:
         return self.many([row])[0]
 
     def many(self, rows: Sequence[Row]) -> list[Outcome[Any]]:
-        """The outcomes of rows, in one call of the estimator."""
-        matrix = self._matrix(rows)
+        """The outcomes of rows, in one call of the estimator.
+
+        Raises:
+            ValueError: the estimator does not take these values, such as 3e38 where it scales up first.
+        """
+        # It says so itself where a value has become infinite; numpy's warning of it would be a line in the log.
+        with np.errstate(over="ignore"):
+            return self._outcomes(self._matrix(rows))
+
+    def _outcomes(self, matrix: Any) -> list[Outcome[Any]]:
         if not self._signature.output.probabilities:
             return [Outcome(prediction) for prediction in self._model.predict(matrix).tolist()]
         probabilities = self._model.predict_proba(matrix)
