@@ -85,7 +85,7 @@ def initial(model: ModelReference, service: Service, slo: SloSettings, environme
     document = {
         "model": model.model_dump(mode="json"),
         "service": service.model_dump(mode="json"),
-        "slo": slo.model_dump(mode="json"),
+        "slo": slo.model_dump(mode="json", exclude_none=True),
         "environments": {name: settings.model_dump(mode="json") for name, settings in environments.items()},
     }
     yaml = YAML()

@@ -24,6 +24,8 @@ from specweave.operations.load_testing.measurement import split_cores
 from specweave.operations.load_testing.plan import Arrivals, parse_target
 from specweave.operations.load_testing.preflight import Served
 from specweave.operations.load_testing.report import render_report
+from specweave.operations.local_deployment import content, releases
+from specweave.operations.local_deployment.releases import Release
 from specweave.operations.local_service import serve
 from specweave.project import SloSettings
 from specweave_runtime.package import Golden, GoldenRow, PackageError, read_golden
@@ -59,12 +61,18 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the requests go, and what is known of it; `key_variable` holds the key that is sent there, if any."""
+    """Where the requests go, and what is known of it.
+
+    Attributes:
+        key_variable: holds the key that is sent there, if any.
+        content: what runs there, see `local_deployment.content`; None where only the service itself says so.
+    """
 
     url: str
     description: str
     engine_cores: tuple[int, ...]
     key_variable: str | None = None
+    content: str | None = None
 
 
 def measure(
@@ -140,7 +148,7 @@ def measure(
         passed=judgement.passed,
         started=started,
         markdown=markdown,
-        data=_data(plan, measurement, judgement, settings.slo, served),
+        data={**_data(plan, measurement, judgement, settings.slo, served), "content": place.content},
         package=PackageReference(name=package.name, version=package.version, digest=package.identity)
         if same_model
         else None,
@@ -188,28 +196,31 @@ def _place(
     if url is not None:
         yield _Place(_with_path(url), f"a service at {url}", engine_cores, _key_variable(KEY_VARIABLE))
     elif environment is not None:
-        address = _deployed(context, increment, settings, environment)
+        address, active = _deployed(context, increment, settings, environment)
         key_variable = _key_variable(KEY_VARIABLE, _LOCAL_KEY_VARIABLE)
-        yield _Place(_with_path(address), f"the deployment in {environment}", engine_cores, key_variable)
+        description = f"the deployment in {environment}"
+        yield _Place(_with_path(address), description, engine_cores, key_variable, releases.content_of(active))
     else:
+        # Before it starts: what is changed while it runs does not run.
+        running = content.of_increment(increment, package)
         with serve(context, increment, package, cores=server_cores) as address:
             apart = (
                 f", on cores {_listed(server_cores)}, load from core {_listed(engine_cores)}" if server_cores else ""
             )
             description = f"the increment's own service, one process started for this test{apart}"
-            yield _Place(_with_path(address), description, engine_cores)
+            yield _Place(_with_path(address), description, engine_cores, content=running)
 
 
-def _deployed(context: Context, increment: Increment, settings: Deployment, environment: str) -> str:
+def _deployed(context: Context, increment: Increment, settings: Deployment, environment: str) -> tuple[str, Release]:
     settings.environment(environment)
-    address = local_deployment.address(context.project, settings.service.name, environment)
-    if address is None:
+    found = local_deployment.examine(context.project, settings.service.name, environment)
+    if found.address is None or found.active is None:
         raise NotFoundError(
             "environment-not-deployed",
             f"{settings.service.name} does not run in {environment}",
             next_step=f"deploy it: /ml:deploy {increment.number} --environment {environment}",
         )
-    return address
+    return found.address, found.active
 
 
 def _key_variable(*names: str) -> str | None:

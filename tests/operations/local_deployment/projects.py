@@ -17,9 +17,9 @@ from specweave.increments import evidence
 from specweave.increments.evidence import PackageReference
 from specweave.increments.store import Increment
 from specweave.model_packages import store as packages
-from specweave.operations.local_deployment import supervision
+from specweave.operations.local_deployment import content, supervision
 from specweave.operations.local_deployment.condition import folder_of
-from specweave.operations.ml import deploy, rollback, status
+from specweave.operations.ml import deploy, load_test, rollback, status
 from specweave.operations.ml.deploy import DeployResult
 from specweave.operations.ml.rollback import RollbackResult
 from specweave.operations.ml.status import StatusResult
@@ -66,10 +66,24 @@ class Project:
     def identity(self, version: str) -> str:
         return packages.open_package(self.context.project, NAME, version).identity
 
-    def load_tested(self, *versions: str, p95: float = 12.0, passed: bool = True) -> None:
+    def load_test(self, **request: Any) -> None:
+        """A real one, which must not fail."""
+        made = load_test.LoadTestRequest(increment=NUMBER, rps=(250,), duration=1.0, **request)
+        result = load_test.run(made, self.context)
+        assert result.passed, result.text()
+
+    def load_tested(
+        self,
+        *versions: str,
+        p95: float = 12.0,
+        passed: bool = True,
+        rate: float = 50.0,
+        environment: str | None = None,
+    ) -> None:
         """Leave the evidence of a load test, as the load test leaves it."""
         for version in versions:
-            step = {"rate": 50.0, "verdict": "within", "error_rate": 0.0, "latency": {"p95": p95, "maximum": 20.0}}
+            package = packages.open_package(self.context.project, NAME, version)
+            step = {"rate": rate, "verdict": "within", "error_rate": 0.0, "latency": {"p95": p95, "maximum": 20.0}}
             evidence.record(
                 self.context,
                 self.increment,
@@ -78,8 +92,9 @@ class Project:
                 passed=passed,
                 started=self.started,
                 markdown="",
-                data={"steps": [step]},
-                package=PackageReference(name=NAME, version=version, digest=self.identity(version)),
+                data={"steps": [step], "content": content.of_increment(self.increment, package)},
+                package=PackageReference(name=NAME, version=version, digest=package.identity),
+                environment=environment,
             )
 
     def served(self, environment: str = "staging") -> str | None:

@@ -3,7 +3,7 @@
 import pytest
 from tests.operations.local_deployment.projects import NUMBER, Project
 
-from specweave.errors import GateError
+from specweave.errors import GateError, OperationError
 
 
 def refused(project: Project, **request: object) -> GateError:
@@ -75,11 +75,96 @@ def test_a_person_is_asked_only_about_what_would_be_done(project: Project) -> No
 
 
 def test_a_failed_deployment_to_staging_closes_the_gate(project: Project) -> None:
-    from specweave.errors import OperationError  # noqa: PLC0415 - beside its only use
-
     project.load_tested("0001-v3")
     with pytest.raises(OperationError):
         project.deploy(version="0001-v3")
     assert (
         "it failed in staging" in refused(project, environment="production", version="0001-v3", approved=True).message
     )
+
+
+def change_service(project: Project) -> None:
+    path = project.increment.folder / "api" / "predict.py"
+    path.write_text(path.read_text() + "\nimport time\n\ntime.sleep(0.1)\n")
+
+
+def test_evidence_about_other_code_opens_no_gate(project: Project) -> None:
+    project.load_tested("0001-v1")
+    project.deploy()
+    change_service(project)
+    error = refused(project, environment="production", approved=True)
+    assert "load-test: the service was changed since reports/001-load-test.md" in error.message
+    assert "staging: the service was changed since reports/002-deploy.md" in error.message
+    project.load_tested("0001-v1")
+    project.deploy()
+    assert project.deploy(environment="production", approved=True).action == "deployed"
+
+
+@pytest.mark.parametrize("name", ["tests/test_more.py", "Dockerfile"])
+def test_what_changes_nothing_about_the_answers_leaves_the_gates_open(project: Project, name: str) -> None:
+    project.load_tested("0001-v1")
+    (project.increment.folder / "api" / name).write_text("# more\n")
+    assert project.deploy(dry_run=True).passed
+
+
+def test_what_was_rolled_back_in_staging_does_not_go_to_production(project: Project) -> None:
+    project.load_tested("0001-v1", "0001-v2")
+    project.deploy()
+    project.deploy(version="0001-v2")
+    project.rollback(environment="staging")
+    error = refused(project, environment="production", version="0001-v2", approved=True)
+    assert "staging: staging serves 0001-v1 since reports/005-rollback.md" in error.message
+    assert project.deploy(environment="production", approved=True).action == "deployed"
+
+
+def test_what_was_stopped_in_staging_does_not_go_to_production(project: Project) -> None:
+    project.load_tested("0001-v1")
+    project.deploy()
+    project.deploy(stop=True)
+    error = refused(project, environment="production", approved=True)
+    assert "nothing serves in staging since reports/003-stop.md" in error.message
+
+
+def test_a_failed_deployment_of_another_version_leaves_what_serves_in_staging(project: Project) -> None:
+    project.load_tested("0001-v1", "0001-v3")
+    project.deploy()
+    with pytest.raises(OperationError):
+        project.deploy(version="0001-v3")
+    assert project.deploy(environment="production", approved=True).action == "deployed"
+
+
+def test_a_failed_load_test_in_staging_is_not_outweighed_by_one_elsewhere(project: Project) -> None:
+    project.load_tested("0001-v1")
+    project.deploy()
+    project.load_tested("0001-v1", passed=False, environment="staging")
+    project.load_tested("0001-v1")
+    error = refused(project, environment="production", approved=True)
+    assert "staging: in staging, reports/003-load-test.md is not within" in error.message
+    assert f"/ml:load-test {NUMBER} --environment staging" in error.next_step
+    project.load_tested("0001-v1", environment="staging")
+    assert project.deploy(environment="production", approved=True).action == "deployed"
+
+
+def test_real_load_tests_say_what_ran_and_one_of_an_address_opens_no_gate(project: Project) -> None:
+    path = project.increment.folder / "deployment.yaml"
+    path.write_text(path.read_text().replace("latency_p95_ms: 100.0", "latency_p95_ms: 5000"))
+    project.load_test()
+    address = project.deploy().environment.address
+    change_service(project)
+    project.load_test(url=address)
+    assert "003-load-test.md is about a service at an address that was named" in refused(project).message
+    project.load_test(environment="staging")
+    assert "the service was changed since reports/004-load-test.md" in refused(project).message
+    project.load_test()
+    assert project.deploy().action == "deployed"
+    project.load_test(environment="staging")
+    assert "reports/007-load-test.md" in project.deploy(dry_run=True).gates[1].reason
+
+
+def test_a_wanted_rate_must_have_been_held(project: Project) -> None:
+    path = project.increment.folder / "deployment.yaml"
+    path.write_text(path.read_text().replace("latency_p95_ms:", "rps: 200, latency_p95_ms:"))
+    project.load_tested("0001-v1", rate=1.0)
+    assert "held 1 RPS within 100 ms at P95 and 1.00% errors, 200 are wanted" in refused(project).message
+    project.load_tested("0001-v1", rate=200.0)
+    assert project.deploy().action == "deployed"

@@ -9,7 +9,7 @@ from specweave.errors import ConflictError, NotFoundError, SpecweaveError
 from specweave.increments import deployment, evidence, store
 from specweave.model_packages import store as packages
 from specweave.operations import service_environment
-from specweave.operations.local_deployment import gates, releases, supervision
+from specweave.operations.local_deployment import content, gates, releases, supervision
 from specweave.operations.local_deployment.condition import Condition, folder_of
 from specweave.operations.local_deployment.gates import Candidate, Standing
 from specweave.operations.local_deployment.recording import Place, Record, report_data, report_text, serving
@@ -58,12 +58,13 @@ def candidate(context: Context, where: Place, version: str | None) -> Candidate:
     """The version that is to go there, verified: the one named, else that of deployment.yaml.
 
     Raises:
-        NotFoundError: `package-not-found`.
+        NotFoundError: `package-not-found`, `api-missing`.
         ModelError: `package-invalid`.
     """
     model = where.deployment.model
     package = packages.open_package(context.project, model.name, version or model.version)
-    return Candidate(where.increment, where.deployment, package, where.environment, context.approved)
+    digest = content.of_increment(where.increment, package)
+    return Candidate(where.increment, where.deployment, package, digest, where.environment, context.approved)
 
 
 def preview(context: Context, where: Place, version: str | None) -> Outcome:
@@ -100,6 +101,7 @@ def deploy(context: Context, where: Place, version: str | None, *, command: str)
     python = service_environment.ensure(context, where.increment.folder / "api" / "requirements.txt", base)
     context.report(Progress("preparing the release"))
     release = releases.prepare(context, where.increment, wanted.package, where.deployment, folder=folder, python=python)
+    _require_unchanged(wanted, release)
     record = Record(context, where, "deploy", command, started, release)
     answer = _activate(record, before)
     after = where.condition()
@@ -154,6 +156,16 @@ def stop(context: Context, where: Place, *, command: str) -> Outcome:
         {"release": before.active.name},
     )
     return Outcome(before, after, changed=True, report=report)
+
+
+def _require_unchanged(wanted: Candidate, release: Release) -> None:
+    # The gates were asked about the files as they were; somebody may have saved one since.
+    if releases.content_of(release) != wanted.content:
+        raise ConflictError(
+            "service-changed",
+            f"the files of {wanted.increment.id} changed while they were copied",
+            next_step="run the command again",
+        )
 
 
 def _require_port(context: Context, where: Place, before: Condition) -> None:

@@ -1,12 +1,13 @@
 """What an environment demands before a version may go there. Each gate is met, or says why not and what shows it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from specweave.errors import GateError
 from specweave.increments import evidence
 from specweave.increments.deployment import Deployment
+from specweave.increments.evidence import ReportData
 from specweave.increments.store import Increment
 from specweave.model_packages.store import Package
 from specweave.project import Gate, SloSettings
@@ -39,6 +40,7 @@ class Candidate:
         increment: whose.
         deployment: its deployment.yaml.
         package: verified.
+        content: digest of all that would run, see `local_deployment.content`.
         environment: where to.
         approved: a person said yes.
     """
@@ -46,6 +48,7 @@ class Candidate:
     increment: Increment
     deployment: Deployment
     package: Package
+    content: str
     environment: str
     approved: bool
 
@@ -100,41 +103,93 @@ def _package_validated(candidate: Candidate) -> Standing:
 
 def _load_test(candidate: Candidate) -> Standing:
     command = f"/ml:load-test {candidate.increment.number}"
-    report = evidence.newest(candidate.increment, "load-test", package_digest=candidate.package.identity)
+    report = next(_load_tests(candidate), None)
     if report is None:
-        return Standing("load-test", met=False, reason="this package was not load-tested", command=command)
-    slo = candidate.deployment.slo
-    held = _held(report.data, slo) if report.passed else None
-    if held is None:
-        reason = f"{report.page} is not within {slo.latency_p95_ms:g} ms at P95 and {slo.error_rate:.2%} errors"
-        return Standing("load-test", met=False, reason=reason, command=command)
+        return Standing("load-test", met=False, reason=_untested(candidate), command=command)
+    held, shortfall = _held(report, candidate.deployment.slo)
+    if shortfall:
+        return Standing("load-test", met=False, reason=shortfall, command=command)
     return Standing("load-test", met=True, reason=f"{report.page}: {held:g} RPS within the SLO")
 
 
-def _held(data: Mapping[str, Any], slo: SloSettings) -> float | None:
-    """The highest rate held with every lower one, by the SLO as it is now; it may have been tightened since."""
-    held = None
-    for step in sorted(data.get("steps", ()), key=lambda step: float(step["rate"])):
-        slowest = step["latency"]["p95"]
-        if slowest is None:
-            slowest = step["latency"]["maximum"]
-        within = step["verdict"] == "within" and slowest <= slo.latency_p95_ms and step["error_rate"] <= slo.error_rate
-        if not within:
+def _load_tests(candidate: Candidate) -> Iterator[ReportData]:
+    """Those of just what would run, newest first.
+
+    A report of a service at some --url has no content: what answers there may say anything of itself.
+    """
+    for report in evidence.reports(candidate.increment):
+        if report.operation == "load-test" and report.data.get("content") == candidate.content:
+            yield report
+
+
+def _untested(candidate: Candidate) -> str:
+    other = evidence.newest(candidate.increment, "load-test", package_digest=candidate.package.identity)
+    if other is None:
+        return "this package was not load-tested"
+    if other.data.get("content") is None:
+        return f"{other.page} is about a service at an address that was named, which proves nothing about this one"
+    return f"the service was changed since {other.page}"
+
+
+def _held(report: ReportData, slo: SloSettings) -> tuple[float, str]:
+    """The highest rate held with every lower one, and what is short of the SLO as it is now: it may be tighter."""
+    held = 0.0
+    for step in sorted(report.data.get("steps", ()), key=lambda step: float(step["rate"])):
+        if not _within(step, slo):
             break
         held = float(step["rate"])
-    return held
+    limits = f"{slo.latency_p95_ms:g} ms at P95 and {slo.error_rate:.2%} errors"
+    if not report.passed or not held:
+        return held, f"{report.page} is not within {limits}"
+    if slo.rps is not None and held < slo.rps:
+        return held, f"{report.page} held {held:g} RPS within {limits}, {slo.rps:g} are wanted"
+    return held, ""
+
+
+def _within(step: Mapping[str, Any], slo: SloSettings) -> bool:
+    slowest = step["latency"]["p95"]
+    if slowest is None:
+        slowest = step["latency"]["maximum"]
+    return bool(step["verdict"] == "within" and slowest <= slo.latency_p95_ms and step["error_rate"] <= slo.error_rate)
 
 
 def _staging(candidate: Candidate) -> Standing:
-    command = f"/ml:deploy {candidate.increment.number} --environment {_STAGING}{candidate.version_option}"
-    report = evidence.newest(
-        candidate.increment, "deploy", package_digest=candidate.package.identity, environment=_STAGING
-    )
+    number = candidate.increment.number
+    deploy = f"/ml:deploy {number} --environment {_STAGING}{candidate.version_option}"
+    report = _newest_act(candidate)
     if report is None:
-        return Standing("staging", met=False, reason="this package was not deployed to staging", command=command)
-    if not report.passed:
-        return Standing("staging", met=False, reason=f"it failed in staging, see {report.page}", command=command)
+        return Standing("staging", met=False, reason="this package was not deployed to staging", command=deploy)
+    if reason := _not_served(report, candidate):
+        return Standing("staging", met=False, reason=reason, command=deploy)
+    tested = next((test for test in _load_tests(candidate) if test.environment == _STAGING), None)
+    if tested is not None and (shortfall := _held(tested, candidate.deployment.slo)[1]):
+        test = f"/ml:load-test {number} --environment {_STAGING}"
+        return Standing("staging", met=False, reason=f"in staging, {shortfall}", command=test)
     return Standing("staging", met=True, reason=f"{report.page}: ready, smoke test passed")
+
+
+def _newest_act(candidate: Candidate) -> ReportData | None:
+    """What says what serves in staging, or that this very content failed there.
+
+    After another content failed there, what served before serves on.
+    """
+    for report in evidence.reports(candidate.increment):
+        there = report.operation in {"deploy", "rollback", "stop"} and report.environment == _STAGING
+        if there and (report.passed or report.data.get("content") == candidate.content):
+            return report
+    return None
+
+
+def _not_served(report: ReportData, candidate: Candidate) -> str:
+    if not report.passed:
+        return f"it failed in staging, see {report.page}"
+    if report.operation == "stop":
+        return f"nothing serves in staging since {report.page}"
+    if report.data.get("content") == candidate.content:
+        return ""
+    if report.package is not None and report.package.digest != candidate.package.identity:
+        return f"staging serves {report.package.version} since {report.page}"
+    return f"the service was changed since {report.page}"
 
 
 def _approval(candidate: Candidate) -> Standing:

@@ -7,10 +7,12 @@ from typing import Any
 
 from specweave.command import Context, Progress
 from specweave.errors import SpecweaveError
+from specweave.files.atomic import coded_errors
 from specweave.increments import evidence, store
 from specweave.increments.deployment import Deployment
 from specweave.increments.evidence import PackageReference
 from specweave.increments.store import Increment
+from specweave.operations.local_deployment import releases
 from specweave.operations.local_deployment.condition import Condition, examine
 from specweave.operations.local_deployment.gates import Standing
 from specweave.operations.local_deployment.releases import Release
@@ -69,6 +71,8 @@ class Record:
     def leave(self, *, passed: bool, markdown: str, data: Mapping[str, object]) -> str:
         """Write the report and, where it passed, metadata.json; the report's path relative to the project."""
         increment, release = self.where.increment, self.release
+        with coded_errors(release.folder):
+            content = releases.content_of(release)
         report = evidence.record(
             self.context,
             increment,
@@ -77,7 +81,7 @@ class Record:
             passed=passed,
             started=self.started,
             markdown=markdown,
-            data=data,
+            data={**data, "content": content},
             package=PackageReference(name=release.model, version=release.version, digest=release.digest),
             environment=self.where.environment,
         )

@@ -5,11 +5,10 @@
 They are complete or not there. The same content makes no second one: deploying it again finds the one there is.
 """
 
-import hashlib
 import json
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from specweave.increments.deployment import Deployment
 from specweave.increments.store import Increment, timestamp
 from specweave.model_packages.store import Package
 from specweave.operations import service_environment
+from specweave.operations.local_deployment import content as contents
 from specweave_runtime import package as packages
 
 RECORD = "release.json"
@@ -29,7 +29,6 @@ KEPT = 5
 _PREPARING = ".preparing-"
 _STALE_S = 3_600.0
 _DIGITS = 4
-_SKIPPED = {"__pycache__", ".pytest_cache", "tests"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def prepare(
         HostError: disk or permission; nothing is left behind.
         ModelError: the package changed while it was copied.
     """
-    files = _sources(increment, package)
+    files = contents.sources(increment, package)
     settings: dict[str, object] = {
         "increment": increment.id,
         "model": package.name,
@@ -91,7 +90,7 @@ def prepare(
             "BATCH_ROWS": str(deployment.service.batch_rows),
         },
     }
-    content = _content(files, settings)
+    content = contents.digest(files, settings)
     releases = folder / "releases"
     for known in reversed(everything(folder)):
         if known.content == content and _intact(known):
@@ -132,6 +131,11 @@ def find(folder: Path, name: str) -> Release:
     return _read(folder / "releases" / name)
 
 
+def content_of(release: Release) -> str:
+    """What `content.of_increment` said of the service that the release was made from, where nobody changed it."""
+    return contents.digest(_files(release))
+
+
 def prune(folder: Path, *, keep: set[str | None]) -> list[str]:
     """Remove all but the newest releases and those named; the names of what was removed."""
     old = [release for release in everything(folder)[:-KEPT] if release.name not in keep]
@@ -155,40 +159,14 @@ def ensure_environment(context: Context, release: Release) -> None:
     atomic.write(path, json.dumps(record, indent=1).encode() + b"\n")
 
 
-def _sources(increment: Increment, package: Package) -> dict[str, Path]:
-    api, runtime = increment.folder / "api", increment.folder / "runtime" / "specweave_runtime"
-    for needed in (api / "main.py", api / "requirements.txt", runtime / "server.py"):
-        if not needed.is_file():
-            raise NotFoundError(
-                "api-missing",
-                f"there is no {increment.project.relative(needed)}",
-                next_step=f"generate the service: /ml:create-api {increment.number}",
-            )
-    files = {f"api/{name}": path for name, path in _tree(api)}
-    files |= {f"specweave_runtime/{name}": path for name, path in _tree(runtime)}
-    files |= {f"model/{path.name}": path for path in package.path.iterdir()}
-    return {**files, "requirements.txt": api / "requirements.txt"}
-
-
-def _tree(folder: Path) -> Iterator[tuple[str, Path]]:
-    for path in folder.rglob("*"):
-        relative = path.relative_to(folder)
-        if path.is_file() and not _SKIPPED.intersection(relative.parts):
-            yield relative.as_posix(), path
-
-
-def _content(files: Mapping[str, Path], settings: Mapping[str, object]) -> str:
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for name in sorted(files):
-        digest.update(f"\0{name}\0{packages.digest(files[name])}".encode())
-    return digest.hexdigest()
-
-
 def _intact(release: Release) -> bool:
     record = json.loads((release.folder / RECORD).read_bytes())
     settings = {name: value for name, value in record.items() if name not in {"format", "content", "created"}}
-    files = {name: path for name, path in _tree(release.folder) if name != RECORD}
-    return _content(files, settings) == release.content
+    return contents.digest(_files(release), settings) == release.content
+
+
+def _files(release: Release) -> dict[str, Path]:
+    return {name: path for name, path in contents.tree(release.folder) if name != RECORD}
 
 
 def _fill(folder: Path, files: Mapping[str, Path], record: Mapping[str, object]) -> None:
