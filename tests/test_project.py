@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from specweave.errors import InvalidInputError, NotFoundError
-from specweave.project import Config, EnvironmentSettings, Project
+from specweave.project import EnvironmentSettings, ModelSettings, Project, ServiceSettings, SloSettings
 
 
 @pytest.fixture
@@ -67,6 +67,7 @@ def test_settings_that_cannot_be_used_name_the_key(project: Project, text: str, 
 
 def test_the_page_of_settings_names_every_key() -> None:
     page = (Path(__file__).parents[1] / "docs" / "configuration.md").read_text("utf-8")
-    keys = [f"{part}.{key}" for part in ("model", "service", "slo") for key in type(getattr(Config(), part)).model_fields]
+    parts = {"model": ModelSettings, "service": ServiceSettings, "slo": SloSettings}
+    keys = [f"{name}.{key}" for name, part in parts.items() for key in part.model_fields]
     keys += [f"environments.<name>.{key}" for key in EnvironmentSettings.model_fields]
     assert [key for key in keys if f"`{key}`" not in page] == []
