@@ -176,7 +176,7 @@ def _reference() -> str:
         lines.append(f"| `{entry.slash}` | `{shell}` | `{entry.tool}` | `{prompt}` | {entry.summary} |")
     lines += [
         "",
-        "In a shell each also takes `--json` (one JSON document on stdout and nothing else), `--project DIR`, `--debug`",
+        "In a shell each also takes `--json` (one JSON document on stdout), `--project DIR`, `--debug`",
         "and `--help`; those that may ask a person take `--approve`, which answers with yes.",
     ]
     for entry in ENTRIES:
