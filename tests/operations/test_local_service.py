@@ -110,6 +110,15 @@ def test_nothing_but_the_cache_is_left_behind(context: Context, package: Package
     assert sorted(path for path in made.folder.rglob("*")) == before
 
 
+def test_nothing_beside_the_api_stands_in_for_the_runtime(context: Context, package: Package) -> None:
+    made = increment(context, READY)
+    other = made.folder / "specweave_runtime"
+    other.mkdir()
+    (other / "__init__.py").write_text("raise SystemExit('not the runtime')")
+    with serve(context, made, package) as address:
+        assert httpx.get(address, trust_env=False).is_success
+
+
 def test_an_interruption_ends_it(context: Context, package: Package) -> None:
     pids: list[int] = []
 

@@ -53,6 +53,7 @@ def serve(
         log = Path(temporary) / "service.log"
         argv = [
             str(python),
+            "-P",
             "-m",
             "specweave_runtime.server",
             "api.main:app",

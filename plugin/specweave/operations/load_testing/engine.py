@@ -1,4 +1,4 @@
-"""The load generator, a process of its own: `python -m specweave.operations.load_testing.engine PLAN FOLDER`.
+"""The load generator, a process of its own: `python -P -m specweave.operations.load_testing.engine PLAN FOLDER`.
 
 It reads a plan (JSON), writes `step-<k>.npz` with the moments of every request, `summary.json`, and lines of progress
 (JSON) on standard error. A failure is one JSON object on standard error and exit status 1.

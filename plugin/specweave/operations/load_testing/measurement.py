@@ -55,7 +55,9 @@ def run_load_test(context: Context, plan: Plan) -> Measurement:
         path.write_bytes(msgspec.json.encode(plan))
         longest = sum(step.duration_s + plan.timeout_s + _PAUSE_BETWEEN_STEPS_S for step in plan.steps)
         completed = context.host.run(
-            [tool_python(), "-m", _ENGINE, str(path), str(folder)],
+            # Neither the caller's directory nor the project may stand in for a module of the tool's.
+            [tool_python(), "-P", "-m", _ENGINE, str(path), str(folder)],
+            cwd=folder,
             timeout_s=longest + _GRACE_S,
             on_line=_follow(plan, context.report),
         )
