@@ -128,7 +128,7 @@ def measure(
             header_variables={_KEY_HEADER: place.key_variable} if place.key_variable else {},
             cores=place.engine_cores,
         )
-        measurement = run_load_test(context, plan)
+        measurement = run_load_test(context, plan, slow_s=settings.slo.latency_p95_ms / 1e3)
     judgement = judge(measurement.steps, settings.slo)
     remarks = [] if same_model else [_other_model(served, package)]
     markdown, chart = render_report(

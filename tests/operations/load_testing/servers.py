@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+_DEADLINE_S = 60.0
+
 Handler = Callable[[dict[str, object], asyncio.StreamWriter, int], Awaitable[None]]
 
 
@@ -68,12 +70,12 @@ def serve(handler: Handler, *, port: int = 0) -> Iterator[Server]:
     server.close = lambda: None if loop.is_closed() else loop.call_soon_threadsafe(stop.set)  # type: ignore[assignment]
     thread = threading.Thread(target=lambda: loop.run_until_complete(main()), daemon=True)
     thread.start()
-    assert ready.wait(5)
+    assert ready.wait(_DEADLINE_S)
     try:
         yield server
     finally:
         server.close()
-        thread.join(5)
+        thread.join(_DEADLINE_S)
         assert not thread.is_alive()
         loop.close()
 

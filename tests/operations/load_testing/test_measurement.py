@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -12,16 +14,22 @@ from tests.operations.load_testing.servers import RIGHT, Server, as_told, serve,
 from specweave.command import Context, Progress
 from specweave.errors import InvalidInputError, OperationError
 from specweave.host import RealHost
-from specweave.operations.load_testing import Exchange, Plan, Step, run_load_test
+from specweave.operations.load_testing import Exchange, Measurement, Plan, Step, run_load_test
 from specweave.operations.load_testing.statistics import StepMeasurement
 from specweave.project import Project
 
 WARM_UP = 40
+TIMEOUT_S = 10.0
+DEADLINE_S = 60.0
 
 
 @pytest.fixture
 def context(tmp_path: Path) -> Context:
     return Context(project=Project(tmp_path), host=RealHost())
+
+
+def load(context: Context, plan: Plan) -> Measurement:
+    return run_load_test(context, plan, slow_s=TIMEOUT_S)
 
 
 def measure(context: Context, server: Server, rate: float, duration_s: float, **changes: object) -> StepMeasurement:
@@ -32,8 +40,26 @@ def measure(context: Context, server: Server, rate: float, duration_s: float, **
         "arrivals": "constant",
         **changes,
     }
-    (step,) = run_load_test(context, Plan(**settings)).steps
+    (step,) = load(context, Plan(**settings)).steps
     return step
+
+
+def undisturbed(measured: Callable[[], StepMeasurement], *holds: Callable[[StepMeasurement], bool]) -> StepMeasurement:
+    """The first measurement of which all holds.
+
+    A busy machine only ever makes a latency longer: what the engine itself added would be in every repetition.
+    """
+    end = time.monotonic() + DEADLINE_S
+    while True:
+        step = measured()
+        if all(condition(step) for condition in holds):
+            return step
+        assert time.monotonic() < end, step.latency
+
+
+def known(value: float | None) -> float:
+    assert value is not None
+    return value
 
 
 def told(*kinds: str, **fields: object) -> tuple[Exchange, ...]:
@@ -45,42 +71,48 @@ def failures(step: StepMeasurement) -> dict[str, int]:
 
 
 def test_a_server_of_five_milliseconds_is_measured_as_such(context: Context) -> None:
-    with serve(steady(0.005)) as server:
-        step = measure(context, server, 250, 1.0)
-    assert step.requests == step.correct == 250
-    assert len(server.bodies) == WARM_UP + 250
-    assert step.latency.p50 is not None
-    assert 5.0 <= step.latency.p50 < 12.0
-    assert step.service_time.p50 is not None
-    assert 5.0 <= step.service_time.p50 <= step.latency.p50
-    assert step.latency.p95 is not None
-    assert step.latency.p99 is None, "250 samples are too few for P99"
-    assert step.error_rate == 0
-    assert step.achieved_rate == pytest.approx(250, rel=0.3)
-    assert step.generator.reconnects == 0
+    def measured() -> StepMeasurement:
+        with serve(steady(0.005)) as server:
+            step = measure(context, server, 250, 1.0)
+        assert step.requests == step.correct == 250
+        assert len(server.bodies) == WARM_UP + 250
+        assert 5.0 <= known(step.service_time.p50) <= known(step.latency.p50)
+        assert step.latency.p95 is not None
+        assert step.latency.p99 is None, "250 samples are too few for P99"
+        assert step.error_rate == 0
+        assert step.achieved_rate <= 250
+        assert step.generator.reconnects == 0
+        return step
+
+    undisturbed(measured, lambda step: known(step.latency.p50) < 12, lambda step: step.achieved_rate > 175)
 
 
 def test_a_stall_shows_in_every_request_it_delayed(context: Context) -> None:
-    with serve(stalling(0.002, at=WARM_UP + 300, stall_s=0.5)) as server:
-        step = measure(context, server, 500, 2.0)
     # 250 requests were due while the server stood still; the k-th of them waited 500 - 2k ms. Of 1,000 requests the
     # 50th slowest waited 400 ms, the 10th 480 ms. A closed loop would have seen one slow request.
-    assert step.correct == 1000
-    assert step.latency.p50 is not None
-    assert step.latency.p95 is not None
-    assert step.latency.p99 is not None
-    assert step.latency.p50 < 100
-    assert 390 <= step.latency.p95 <= 480
-    assert 470 <= step.latency.p99 <= 580
+    def measured() -> StepMeasurement:
+        with serve(stalling(0.002, at=WARM_UP + 300, stall_s=0.5)) as server:
+            step = measure(context, server, 500, 2.0)
+        assert step.correct == 1000
+        assert known(step.latency.p95) >= 390
+        assert known(step.latency.p99) >= 470
+        return step
+
+    undisturbed(
+        measured,
+        lambda step: known(step.latency.p50) < 100,
+        lambda step: known(step.latency.p95) <= 480,
+        lambda step: known(step.latency.p99) <= 580,
+    )
 
 
 def test_each_way_to_fail_is_counted_under_its_own_name_with_a_sample(context: Context) -> None:
     with serve(steady(0)) as elsewhere, serve(as_told) as server:
         corpus = told(
             "right", "right-chunked", "right-until-close", "right-then-close", "status-500", "redirect", "wrong",
-            "slightly-off", "no-json", "no-http", "too-large", "reset", "cut", "hang", to=elsewhere.url,
+            "slightly-off", "no-json", "no-http", "too-large", "reset", "cut", to=elsewhere.url,
         )  # fmt: skip
-        step = measure(context, server, 140, 1.0, corpus=corpus, timeout_s=1.0)
+        step = measure(context, server, 130, 1.0, corpus=corpus)
         assert elsewhere.connections == 0, "redirects are never followed"
     assert failures(step) == {
         "status 500": 10,
@@ -90,21 +122,21 @@ def test_each_way_to_fail_is_counted_under_its_own_name_with_a_sample(context: C
         "answer too large": 10,
         "connection reset": 10,
         "connection closed before the answer": 10,
-        "timeout": 10,
     }
     samples = {failure.cause: failure.sample for failure in step.failures}
     assert samples["status 500"] == '{"detail": "broken"}'
     assert samples["wrong answer"] == "prediction is 'bad', expected 'good'"
     assert step.correct == 40
-    assert step.error_rate == pytest.approx(100 / 140)
+    assert step.error_rate == pytest.approx(90 / 130)
 
 
 def test_a_request_that_timed_out_counts_with_the_timeout(context: Context) -> None:
     with serve(as_told) as server:
-        step = measure(context, server, 100, 1.0, corpus=told("right", "hang"), timeout_s=1.0)
+        step = measure(context, server, 100, 1.0, corpus=told("right", "hang"), timeout_s=4.0)
     assert failures(step) == {"timeout": 50}
+    assert step.failures[0].sample == "the answer did not come in time"
     assert step.latency.samples == 100
-    assert step.latency.maximum == pytest.approx(1000, abs=0.01)
+    assert step.latency.maximum == pytest.approx(4000, abs=0.01)
 
 
 def test_quick_failures_do_not_flatter_the_latency(context: Context) -> None:
@@ -115,9 +147,9 @@ def test_quick_failures_do_not_flatter_the_latency(context: Context) -> None:
 
 def test_a_server_that_closes_each_connection_costs_reconnects_and_no_errors(context: Context) -> None:
     with serve(as_told) as server:
-        step = measure(context, server, 100, 1.0, corpus=told("right-then-close"))
+        step = measure(context, server, 100, 1.0, corpus=told("right-then-close"), connections=4)
     assert step.correct == 100
-    assert step.generator.reconnects >= 99
+    assert step.generator.reconnects >= 96, "four were open before"
 
 
 def test_waiting_for_a_connection_is_part_of_the_latency(context: Context) -> None:
@@ -125,32 +157,36 @@ def test_waiting_for_a_connection_is_part_of_the_latency(context: Context) -> No
         step = measure(context, server, 100, 1.0, connections=1)
     # One connection carries at most 50 requests a second: the last of 100 waits for about a second.
     assert step.generator.longest_queue > 30
-    assert step.latency.maximum is not None
-    assert step.latency.maximum > 800
-    assert step.service_time.maximum is not None
-    assert step.service_time.maximum < 500
+    assert known(step.latency.maximum) > 800
+    # One after the other they took no longer than until the last answer, and half of them took P50 or longer.
+    assert known(step.service_time.p50) <= (1_000 + known(step.latency.maximum)) / 50
     assert step.achieved_rate < 55
 
 
 def test_a_service_that_goes_away_is_refused_requests_and_ends_the_test(context: Context) -> None:
     with serve(as_told) as server:
         corpus = told("right")
-        plan = Plan(server.url, (Step(100, 1.0), Step(100, 1.0), Step(100, 1.0)), corpus, timeout_s=2.0)
+        plan = Plan(server.url, (Step(100, 1.0), Step(100, 1.0), Step(100, 1.0)), corpus)
 
         def stop_after_first(progress: Progress) -> None:
             if progress.fraction is not None and progress.fraction >= 1 / 3:
                 server.close()
 
-        measurement = run_load_test(context.with_report(stop_after_first), plan)
+        measurement = load(context.with_report(stop_after_first), plan)
     assert measurement.steps[0].correct == 100
     assert measurement.steps[-1].correct == 0
-    assert failures(measurement.steps[-1]).keys() <= {"connection refused", "timeout", "connection reset"}
+    assert failures(measurement.steps[-1]).keys() <= {
+        "connection refused",
+        "timeout",
+        "connection reset",
+        "connection closed before the answer",
+    }
 
 
 def test_an_address_where_nobody_listens_is_a_coded_error(context: Context) -> None:
     plan = Plan(f"http://127.0.0.1:{RealHost().free_port()}", (Step(10, 1.0),), (Exchange("{}"),))
     with pytest.raises(OperationError) as caught:
-        run_load_test(context, plan)
+        load(context, plan)
     assert caught.value.code == "service-unreachable"
 
 
@@ -158,7 +194,7 @@ def test_progress_rises_to_one_over_all_steps(context: Context) -> None:
     seen: list[Progress] = []
     with serve(steady(0)) as server:
         plan = Plan(server.url, (Step(50, 0.8), Step(100, 0.8)), (Exchange("{}", RIGHT),))
-        run_load_test(context.with_report(seen.append), plan)
+        load(context.with_report(seen.append), plan)
     fractions = [progress.fraction for progress in seen if progress.fraction is not None]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1
@@ -170,12 +206,22 @@ def test_the_engine_ends_when_the_tool_that_started_it_is_killed(tmp_path: Path)
         plan = Plan(server.url, (Step(20, 600.0),), (Exchange("{}", RIGHT),))
         path = tmp_path / "plan.json"
         path.write_bytes(msgspec.json.encode(plan))
-        argv = [sys.executable, "-m", "specweave.operations.load_testing.engine", path, tmp_path]
+        argv = [sys.executable, "-P", "-m", "specweave.operations.load_testing.engine", path, tmp_path]
         with subprocess.Popen(argv, stderr=subprocess.PIPE) as engine:
             assert engine.stderr is not None
             assert engine.stderr.readline()
             engine.stderr.close()  # what the kernel does for a process that is killed
-            assert engine.wait(20) != 0
+            assert engine.wait(DEADLINE_S) != 0
+
+
+def test_no_file_of_the_callers_directory_stands_in_for_a_module_of_the_engine(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("platform", "numpy", "specweave"):
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('the {name} of the project')")
+    monkeypatch.chdir(tmp_path)
+    with serve(steady(0)) as server:
+        assert measure(context, server, 100, 0.2).correct == 20
 
 
 def test_a_receiver_of_progress_that_refuses_stops_the_test(context: Context) -> None:
@@ -185,7 +231,7 @@ def test_a_receiver_of_progress_that_refuses_stops_the_test(context: Context) ->
     with serve(steady(0)) as server:
         plan = Plan(server.url, (Step(20, 600.0),), (Exchange("{}", RIGHT),))
         with pytest.raises(OperationError) as caught:
-            run_load_test(context.with_report(refuse), plan)
+            load(context.with_report(refuse), plan)
     assert caught.value.code == "cancelled"
 
 
@@ -214,7 +260,7 @@ def test_keys_come_from_the_environment_and_are_not_in_the_plan(
 )
 def test_an_address_that_cannot_be_called_is_refused(context: Context, url: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        run_load_test(context, Plan(url, (Step(10, 1.0),), (Exchange("{}"),)))
+        load(context, Plan(url, (Step(10, 1.0),), (Exchange("{}"),)))
     assert caught.value.code == "url-invalid"
     assert "u:p" not in str(caught.value)
 
@@ -222,5 +268,5 @@ def test_an_address_that_cannot_be_called_is_refused(context: Context, url: str)
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), 1e9])
 def test_a_rate_that_cannot_be_run_is_refused(context: Context, rate: float) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        run_load_test(context, Plan("http://127.0.0.1:1", (Step(rate, 1.0),), (Exchange("{}"),)))
+        load(context, Plan("http://127.0.0.1:1", (Step(rate, 1.0),), (Exchange("{}"),)))
     assert caught.value.code == "load-test-plan-invalid"

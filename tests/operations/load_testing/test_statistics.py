@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from specweave.operations.load_testing.judgement import judge
 from specweave.operations.load_testing.outcomes import Outcome
 from specweave.operations.load_testing.plan import Step
 from specweave.operations.load_testing.statistics import percentiles, summarize
 from specweave.operations.load_testing.summary import StepSummary
+from specweave.project import SloSettings
 
 
 @given(st.integers(1_000, 3_000), st.integers(0, 6), st.integers(0, 2**31))
@@ -42,7 +44,7 @@ def test_each_request_counts_once_and_every_figure_comes_from_its_own_moments() 
         "outcome": np.array([Outcome.CORRECT, Outcome.CORRECT, 503, Outcome.TIMEOUT]),
     }
     summary = StepSummary(5.0, 1.0, 8, 2, 1, {"status 503": "busy"})
-    step = summarize(Step(1, 4), moments, summary)
+    step = summarize(Step(1, 4), moments, summary, slow_s=0.1)
     assert (step.requests, step.correct, step.error_rate) == (4, 2, 0.5)
     assert step.achieved_rate == pytest.approx(0.5)
     assert step.latency.samples == 3
@@ -56,3 +58,21 @@ def test_each_request_counts_once_and_every_figure_comes_from_its_own_moments() 
     assert step.generator.lateness.maximum == pytest.approx(2)
     assert step.generator.waiting.maximum == pytest.approx(100)
     assert step.generator.cpu == pytest.approx(0.2)
+
+
+def test_a_failure_that_callers_had_to_wait_for_counts_in_the_latency_with_its_own_time() -> None:
+    due = np.arange(1_000) / 100
+    took = np.full(1_000, 0.01)
+    outcome = np.full(1_000, int(Outcome.CORRECT))
+    took[:60], outcome[:60] = 9.0, 503
+    took[60:90], outcome[60:90] = 0.001, 429
+    moments = {"due": due, "released": due, "sent": due, "done": due + took, "outcome": outcome}
+    step = summarize(Step(100, 10), moments, StepSummary(19.0, 1.0, 8, 0, 1, {}), slow_s=0.1)
+    assert step.error_rate == pytest.approx(0.09)
+    assert step.latency.samples == 970, "the quick failures would flatter"
+    assert step.latency.p50 == pytest.approx(10)
+    assert step.latency.p99 is None, "970 samples are too few for P99"
+    assert step.latency.p95 == step.latency.maximum == pytest.approx(9_000)
+    assert step.service_time.maximum == pytest.approx(10)
+    (verdict,) = judge([step], SloSettings(latency_p95_ms=100, error_rate=0.1)).verdicts
+    assert verdict == "beyond"

@@ -37,12 +37,13 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     versions: dict[str, str]
 
 
-def run_load_test(context: Context, plan: Plan) -> Measurement:
+def run_load_test(context: Context, plan: Plan, *, slow_s: float) -> Measurement:
     """Measure a service that is ready.
 
     Args:
         context: its host runs the engine, its `report` hears of the progress.
         plan: what to do.
+        slow_s: what the service may take, in seconds; a request that failed later than that counts in the latency.
 
     Raises:
         InvalidInputError: the plan cannot be run.
@@ -67,7 +68,7 @@ def run_load_test(context: Context, plan: Plan) -> Measurement:
         steps = []
         for number, (step, account) in enumerate(zip(plan.steps, summary.steps, strict=False)):
             with np.load(folder / f"step-{number}.npz") as moments:
-                steps.append(summarize(step, dict(moments), account))
+                steps.append(summarize(step, dict(moments), account, slow_s=slow_s))
     return Measurement(tuple(steps), describe_machine(), summary.versions)
 
 

@@ -106,6 +106,13 @@ def explain(steps: Sequence[StepMeasurement], judgement: Judgement) -> list[str]
                 f"At {step.rate:g} RPS the service is saturated: it answers {step.achieved_rate:.0f} a second, the "
                 "rest waits or fails."
             )
+    # The latency is of the correct answers and of the failures that callers had to wait for.
+    lines += [
+        f"At {step.rate:g} RPS {late} requests failed later than the SLO allows, or timed out; the latency holds their "
+        "time."
+        for step in steps
+        if (late := step.latency.samples - step.correct) > 0
+    ]
     if judgement.disturbed:
         rates = ", ".join(f"{rate:g}" for rate in judgement.disturbed)
         lines.append(

@@ -70,8 +70,9 @@ class StepMeasurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         correct: how many got the right answer in time.
         achieved_rate: correct answers a second, until the last of them.
         error_rate: share of requests that failed, 0 to 1.
-        latency: from the intended start to the end of the answer, of the requests that were answered correctly and of
-            those that timed out, which count with the timeout; quick failures would flatter and are in the error rate.
+        latency: from the intended start to the end of the answer, of the requests that were answered correctly, of
+            those that timed out, which count with the timeout, and of those that failed only after `slow_s` of
+            `summarize`: their callers waited too. Quick failures would flatter and are in the error rate alone.
         service_time: from the sending, correct answers only.
         failures: by cause, most frequent first.
         generator: how well the engine kept its schedule.
@@ -104,17 +105,21 @@ def percentiles(seconds: Floats) -> Percentiles:
     )
 
 
-def summarize(step: Step, moments: Mapping[str, NDArray[np.generic]], summary: StepSummary) -> StepMeasurement:
+def summarize(
+    step: Step, moments: Mapping[str, NDArray[np.generic]], summary: StepSummary, *, slow_s: float
+) -> StepMeasurement:
     """The figures of one step.
 
     Args:
         step: as planned.
         moments: `due`, `released`, `sent` (NaN: never), `done` in seconds from the start of the step, and `outcome`.
         summary: the engine's own account.
+        slow_s: a failure that took longer than this, in seconds, counts in the latency.
     """
     due, released, sent, done = (np.asarray(moments[key], np.float64) for key in ("due", "released", "sent", "done"))
     outcome = np.asarray(moments["outcome"], np.int64)
-    correct, timed_out, was_sent = outcome == Outcome.CORRECT, outcome == Outcome.TIMEOUT, ~np.isnan(sent)
+    correct, was_sent = outcome == Outcome.CORRECT, ~np.isnan(sent)
+    waited_for = correct | (outcome == Outcome.TIMEOUT) | (done - due > slow_s)
     count = int(correct.sum())
     until = max(step.duration_s, float(done[correct].max())) if count else step.duration_s
     causes = Counter(name(int(value)) for value in outcome[~correct])
@@ -125,7 +130,7 @@ def summarize(step: Step, moments: Mapping[str, NDArray[np.generic]], summary: S
         correct=count,
         achieved_rate=count / until,
         error_rate=1 - count / len(due),
-        latency=percentiles((done - due)[correct | timed_out]),
+        latency=percentiles((done - due)[waited_for]),
         service_time=percentiles((done - sent)[correct]),
         failures=tuple(
             Failure(cause, number, summary.samples.get(cause, "")) for cause, number in causes.most_common()
