@@ -244,28 +244,52 @@ def test_a_task_can_be_made_pending_again_and_keeps_the_way_to_its_evidence(cont
     assert (task.status, task.marked, task.evidence) == ("pending", "pending", "reports/001-status.md")
 
 
-def test_the_commit_is_recorded_and_what_specweave_writes_itself_is_no_local_change(context: Context) -> None:
+def git(root: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=Tester", "-c", "user.email=tester@example.org", "-c", "commit.gpgsign=false")
+    command = ["git", *identity, *arguments]
+    return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def committed(context: Context) -> Increment:
+    """An increment in a repository whose files are all committed."""
     root = context.project.root
-
-    def git(*arguments: str) -> str:
-        identity = ("-c", "user.name=Tester", "-c", "user.email=tester@example.org", "-c", "commit.gpgsign=false")
-        command = ["git", *identity, *arguments]
-        return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout.strip()
-
-    git("init", "-q")
+    git(root, "init", "-q")
     increment = store.create(context, "work")
     (increment.folder / "tasks.md").write_text("### T-001: A\n**Status**: [ ] pending\n**Run**: /sw:status 1\n")
     (root / "train.py").write_text("1")
-    git("add", ".")
-    git("commit", "-q", "-m", "Start")
+    git(root, "add", ".")
+    git(root, "commit", "-q", "-m", "Start")
+    return increment
+
+
+def test_the_commit_is_recorded_and_what_specweave_writes_itself_is_no_local_change(context: Context) -> None:
+    increment, root = committed(context), context.project.root
     for expected in (False, False, True):
         report = record(context, increment, operation="status", command="/sw:status 0001")
         data = json.loads(report.data_path.read_bytes())
-        assert data["commit"] == git("rev-parse", "HEAD")
+        assert data["commit"] == git(root, "rev-parse", "HEAD")
         assert data["dirty"] == expected
         if report.number == 2:
             (root / "train.py").write_text("2")
-    assert f"commit {git('rev-parse', 'HEAD')[:7]}" in (increment.folder / "tasks.md").read_text()
+    assert f"commit {git(root, 'rev-parse', 'HEAD')[:7]}" in (increment.folder / "tasks.md").read_text()
+
+
+def test_files_of_the_increment_that_were_never_committed_are_local_changes(context: Context) -> None:
+    increment = committed(context)
+    (context.project.root / "notes.txt").write_text("no part of it")
+    assert not evidence.stand(increment).dirty
+    (increment.folder / "api").mkdir()
+    (increment.folder / "api" / "main.py").write_text("app = None")
+    assert json.loads(record(context, increment).data_path.read_bytes())["dirty"] is True
+
+
+def test_the_commit_of_a_report_is_that_of_the_start(context: Context) -> None:
+    increment, root = committed(context), context.project.root
+    start = evidence.stand(increment)
+    (root / "train.py").write_text("2")
+    git(root, "commit", "-q", "-a", "-m", "Meanwhile")
+    data = json.loads(record(context, increment, head=start).data_path.read_bytes())
+    assert data["commit"] == git(root, "rev-parse", "HEAD~")
 
 
 def test_data_that_json_does_not_have_is_refused_before_anything_is_written(context: Context) -> None:

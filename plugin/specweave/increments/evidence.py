@@ -19,6 +19,7 @@ from specweave.files import atomic
 from specweave.files.quoting import json as json_text
 from specweave.files.quoting import markdown as quoted
 from specweave.increments import binding, repository, store, tasks
+from specweave.increments.repository import Head
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Outcome, Task
 from specweave_runtime.package import MANIFEST, digest_of_manifest
@@ -52,7 +53,7 @@ class ReportData(BaseModel):
         duration_s: seconds.
         actor: `cli`, `mcp` or `python`.
         commit: of the project, None without one.
-        dirty: whether tracked files differed from that commit.
+        dirty: whether tracked files, or files of the increment, differed from that commit.
         package: what it is about.
         environment: where, for those that act on one.
         data: the operation's own.
@@ -112,6 +113,7 @@ def record(
     environment: str | None = None,
     attachments: Mapping[str, bytes] | None = None,
     task_id: str | None = None,
+    head: Head | None = None,
 ) -> Report:
     """Leave a report, and the outcome under every task that it is evidence for, see `shows`.
 
@@ -129,6 +131,7 @@ def record(
         environment: where, for those that act on one.
         attachments: suffix (`.svg`) → content, beside the report under its name.
         task_id: the task it was run for, which gets the outcome in any case.
+        head: where the project stood at the start, see `stand`; None for where it stands now.
 
     Raises:
         InvalidInputError: `value-not-writable` for data that JSON does not have.
@@ -136,7 +139,7 @@ def record(
         ConflictError: `project-locked`.
     """
     finished = context.host.now()
-    head = repository.head(context.project.root)
+    head = head or stand(increment)
     with store.project_lock(increment.project):
         known = _recordable(increment)
         folder = increment.folder / FOLDER
@@ -167,6 +170,11 @@ def record(
         atomic.write(folder / f"{stem}.json", encoded)
         _mark(context, increment, done, report, finished)
     return Report(number, folder / f"{stem}.md", folder / f"{stem}.json", done)
+
+
+def stand(increment: Increment) -> Head:
+    """The commit that the project of an increment stands at; ask before what may take long, or writes files."""
+    return repository.head(increment.project.root, increment.folder)
 
 
 def require_recordable(increment: Increment) -> None:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 _INCREMENTS = ".specweave/increments"
 # What specweave itself writes while it works says nothing of the code that was run.
-_OWN = (":(exclude,glob)**/.specweave/increments/*/tasks.md", ":(exclude,glob)**/.specweave/increments/*/metadata.json")
+_OWN = tuple(
+    f":(exclude,glob)**/.specweave/increments/*/{path}" for path in ("tasks.md", "metadata.json", "reports/**")
+)
 
 
 class Head(NamedTuple):
@@ -22,20 +24,27 @@ class Head(NamedTuple):
 
     Attributes:
         commit: hexadecimal, None before the first commit and without git.
-        dirty: tracked files differ from it, leaving aside tasks.md and metadata.json of increments.
+        dirty: tracked files differ from it, or files of the increment are not in it, leaving aside what specweave
+            itself writes while it works: tasks.md, metadata.json and reports/ of increments.
     """
 
     commit: str | None
     dirty: bool
 
 
-def head(root: Path) -> Head:
-    """The commit that the project stands at."""
+def head(root: Path, increment: Path) -> Head:
+    """The commit that the project stands at.
+
+    Args:
+        root: of the project.
+        increment: the folder of the increment in question.
+    """
     with _repository(root) as repository:
         if repository is None or not (commit := _lines(repository, "rev-parse", "--quiet", "--verify", "HEAD")):
             return Head(None, dirty=False)
         changed = _lines(repository, "status", "--porcelain", "--untracked-files=no", "--", str(root), *_OWN)
-        return Head(commit[0], dirty=bool(changed))
+        unknown = _lines(repository, "ls-files", "--others", "--exclude-standard", "--", str(increment), *_OWN)
+        return Head(commit[0], dirty=bool(changed or unknown))
 
 
 def common_folder(root: Path) -> Path | None:

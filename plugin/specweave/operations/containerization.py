@@ -33,6 +33,7 @@ def containerize(request: ContainerizeRequest, context: Context) -> Containerize
     if request.dry_run:
         return result
     evidence.require_recordable(increment)
+    head = evidence.stand(increment)
     _carry_out(plan, increment, request, result, context)
     report = evidence.record(
         context,
@@ -45,6 +46,7 @@ def containerize(request: ContainerizeRequest, context: Context) -> Containerize
         data=_data(result),
         package=evidence.PackageReference(name=package.name, version=package.version, digest=package.identity),
         attachments={".log": result.log.encode()} if result.log else {},
+        head=head,
     )
     result.report = context.project.relative(report.path)
     return result

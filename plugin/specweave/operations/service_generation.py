@@ -41,6 +41,7 @@ def create(request: CreateApiRequest, context: Context) -> CreateApiResult:
     if request.dry_run:
         return result
     evidence.require_recordable(increment)
+    head = evidence.stand(increment)
     plan.apply(lay_new=request.lay_new)
     if request.test:
         run = run_tests(context, increment, package)
@@ -57,6 +58,7 @@ def create(request: CreateApiRequest, context: Context) -> CreateApiResult:
         markdown=_markdown(result, package.identity),
         data=_data(result),
         package=evidence.PackageReference(name=package.name, version=package.version, digest=package.identity),
+        head=head,
     )
     result.report = context.project.relative(report.path)
     return result
