@@ -32,19 +32,20 @@ class Head(NamedTuple):
     dirty: bool
 
 
-def head(root: Path, increment: Path) -> Head:
+def head(root: Path, increment: Path | None = None) -> Head:
     """The commit that the project stands at.
 
     Args:
         root: of the project.
-        increment: the folder of the increment in question.
+        increment: the folder of the increment in question, None where there is none.
     """
     with _repository(root) as repository:
         if repository is None or not (commit := _lines(repository, "rev-parse", "--quiet", "--verify", "HEAD")):
             return Head(None, dirty=False)
         changed = _lines(repository, "status", "--porcelain", "--untracked-files=no", "--", str(root), *_OWN)
-        unknown = _lines(repository, "ls-files", "--others", "--exclude-standard", "--", str(increment), *_OWN)
-        return Head(commit[0], dirty=bool(changed or unknown))
+        if increment is not None and not changed:
+            changed = _lines(repository, "ls-files", "--others", "--exclude-standard", "--", str(increment), *_OWN)
+        return Head(commit[0], dirty=bool(changed))
 
 
 def common_folder(root: Path) -> Path | None:
