@@ -112,6 +112,7 @@ def measure(
     started = context.host.now()
     increment = store.find(context.project, increment_name, kind="deployment")
     evidence.require_recordable(increment)
+    head = evidence.stand(increment)
     settings = deployment.read(increment.folder)
     package = packages.open_package(context.project, settings.model.name, settings.model.version)
     golden = _golden(package)
@@ -154,6 +155,7 @@ def measure(
         else None,
         environment=environment,
         attachments={".svg": chart},
+        head=head,
     )
     return Measured(
         increment_id=increment.id,
