@@ -64,9 +64,9 @@ def run_tests(context: Context, increment: Increment, package: Package) -> TestR
             python = ensure(context, together, interpreter(context, package.manifest))
             context.report(Progress("running the service's own tests"))
             done = context.host.run(
-                [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={results}", TESTS],
+                [str(python), "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={results}", TESTS],
                 cwd=increment.folder,
-                env={"PYTHONDONTWRITEBYTECODE": "1"},
+                env={"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": ""},
                 timeout_s=_TIMEOUT_S,
             )
             output = f"{done.stdout}{done.stderr}"[-4000:]
