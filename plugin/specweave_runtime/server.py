@@ -28,6 +28,8 @@ from typing import Any, cast
 import uvicorn
 from uvicorn.importer import import_from_string
 
+from specweave_runtime.connections import Connection, Server
+
 # Longer than the 60 s after which common load balancers and clients drop an idle connection: a server that closes
 # first may close while a request is on its way.
 KEEP_ALIVE_S = 75
@@ -50,7 +52,7 @@ def configuration(app: Any, host: str = "127.0.0.1", port: int = 8000) -> uvicor
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="on",
         access_log=False,
@@ -61,7 +63,7 @@ def configuration(app: Any, host: str = "127.0.0.1", port: int = 8000) -> uvicor
     )
 
 
-class Worker(uvicorn.Server):
+class Worker(Server):
     """A server under a supervisor.
 
     Args:
@@ -193,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     if options.listener is not None:
         return _supervised(options.app, options.listener, options.control)
-    server = uvicorn.Server(configuration(options.app, options.host, options.port))
+    server = Server(configuration(options.app, options.host, options.port))
     try:
         server.run()
     except KeyboardInterrupt:

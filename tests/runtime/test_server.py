@@ -39,6 +39,15 @@ async def app(scope, receive, send):
         import time
         time.sleep(1000)
     body = str(os.getpid()).encode()
+    if scope["path"] == "/body":
+        size = 0
+        while (message := await receive())["type"] == "http.request":
+            size += len(message["body"])
+            if not message["more_body"]:
+                break
+        else:
+            pathlib.Path("disconnected").touch()
+        body = str(size).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})
 """
@@ -266,3 +275,92 @@ def test_no_descriptor_of_the_deployment_reaches_a_child_of_the_worker(supervise
             assert not [link for link in links if link.startswith("socket:")]
         finally:
             os.kill(child, signal.SIGKILL)
+
+
+QUICK = """
+import sys
+from specweave_runtime import connections, server
+
+connections.RECEIVE_S = 0
+sys.exit(server.main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def impatient(folder: Path) -> Iterator[int]:
+    """A server that gives a request one second or two to arrive; its port."""
+    port = free_port()
+    program = [sys.executable, "-c", QUICK, "tiny:app", "--port", str(port)]
+    with (folder / "log").open("ab") as log, subprocess.Popen(program, cwd=folder, stdout=log, stderr=log) as process:
+        try:
+            until(lambda: answers(port))
+            yield port
+        finally:
+            process.kill()
+
+
+def test_half_a_head_is_answered_and_let_go(impatient: int) -> None:
+    with socket.create_connection(("127.0.0.1", impatient), timeout=30) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+        answer = b"".join(iter(lambda: client.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_body_that_does_not_come_is_let_go_and_the_application_knows(impatient: int, folder: Path) -> None:
+    with socket.create_connection(("127.0.0.1", impatient), timeout=30) as client:
+        client.sendall(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+        assert client.recv(4096) == b""
+    until((folder / "disconnected").exists)
+
+
+def test_a_client_that_is_idle_between_requests_is_not_hurried(impatient: int) -> None:
+    slow = socket.create_connection(("127.0.0.1", impatient), timeout=30)
+    with slow, socket.create_connection(("127.0.0.1", impatient), timeout=30) as idle:
+        idle.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert idle.recv(4096).startswith(b"HTTP/1.1 200 ")
+        slow.sendall(b"GET ")
+        assert slow.recv(4096).startswith(b"HTTP/1.1 408 ")
+        idle.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert idle.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_request_that_waits_behind_another_is_not_too_slow(impatient: int, folder: Path) -> None:
+    slow = socket.create_connection(("127.0.0.1", impatient), timeout=30)
+    with slow, socket.create_connection(("127.0.0.1", impatient), timeout=30) as client:
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        until((folder / "under-way").exists)
+        client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab")
+        slow.sendall(b"GET ")
+        assert slow.recv(4096).startswith(b"HTTP/1.1 408 ")
+        (folder / "go-on").touch()
+        assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+def is_refused(client: socket.socket, more: bytes) -> bool:
+    """Whether the server closes the connection before it has taken 20 MB."""
+    try:
+        for _ in range(20_000_000 // len(more)):
+            client.sendall(more)
+    except ConnectionError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("line", [b"X-Long: " + b"a" * 4000, b"X-Many: a\r\n" * 400])
+def test_a_head_without_end_is_refused(plain: tuple[subprocess.Popen[bytes], str], line: bytes) -> None:
+    port = int(plain[1].rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n")
+        assert is_refused(client, line)
+
+
+def test_trailers_without_end_are_refused(plain: tuple[subprocess.Popen[bytes], str]) -> None:
+    port = int(plain[1].rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+        client.sendall(b"POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n")
+        assert is_refused(client, b"X-Many: a\r\n" * 400)
+
+
+def test_a_large_body_in_tiny_chunks_is_taken(plain: tuple[subprocess.Popen[bytes], str]) -> None:
+    answer = httpx.post(f"{plain[1]}/body", content=(b"a" for _ in range(50_000)), trust_env=False, timeout=30)
+    assert (answer.status_code, answer.text) == (200, "50000")
