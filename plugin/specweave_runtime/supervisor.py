@@ -9,6 +9,7 @@ One JSON object a line on a Unix socket; the answer is any number of `{"progress
     {"do": "activate", "operation": "deploy" | "rollback", "release": "0007", "within_s": 120, "settings": {…}}
     {"do": "stop"}
 
+Settings that are not given are those of the release that serves: they live in memory, and go with the supervisor.
 An operation goes on to its end when the client that asked goes away. What is true is in FOLDER/state.json, written
 atomically before the answer; the lock file is held for life, so a deployment has one supervisor or none.
 """
@@ -38,6 +39,8 @@ _BIND_S = 3.0
 _BACKLOG = 2048
 # A supervisor that nobody gave anything to do: the tool that started it was killed.
 _IDLE_S = 60.0
+# Two ways to name one thing: a new one takes the place of either.
+_KEYS = {"API_KEY", "API_KEY_FILE"}
 
 log = logging.getLogger("specweave.supervisor")
 Say = Callable[[str], Awaitable[None]]
@@ -151,14 +154,14 @@ class Supervisor:
         if self._ending:
             raise Refusal("deployment-ending", "the supervisor is ending")
         name, operation, within_s = str(request["release"]), str(request["operation"]), float(request["within_s"])
-        settings = {key: str(value) for key, value in request["settings"].items() if key in SETTINGS}
+        settings = self._carried({key: str(value) for key, value in request["settings"].items() if key in SETTINGS})
         began = time.monotonic()
         self._state["operation"] = {"operation": operation, "release": name, "started": timestamp()}
         try:
             self._announce(operation)
             release = Release.read(self._folder / "releases" / Path(name).name)
             await self._listen()
-            group, rows, started = await self._prepared(operation, release, settings, within_s, say)
+            group, rows, started = await self._prepared(release, settings, within_s, say)
             await say(f"switching to release {name}")
             changed = await self._switch(group)
         except (WorkerError, Refusal, OSError) as error:
@@ -173,6 +176,13 @@ class Supervisor:
         seconds = time.monotonic() - began
         return {"ok": True, "rows": rows, "started": started, "changed": changed, "seconds": seconds}
 
+    def _carried(self, given: Mapping[str, str]) -> dict[str, str]:
+        # A shell without the variables must not open what is closed, nor lift a limit.
+        before = dict(self._active.settings) if self._active else {}
+        if given.keys() & _KEYS:
+            before = {name: value for name, value in before.items() if name not in _KEYS}
+        return {**before, **given}
+
     def _announce(self, operation: str) -> None:
         # What cannot be recorded is not begun; but a full disk must not stand before the way back.
         if operation == "rollback":
@@ -181,10 +191,10 @@ class Supervisor:
             write_state(self._folder, self._state)
 
     async def _prepared(
-        self, operation: str, release: Release, settings: Mapping[str, str], within_s: float, say: Say
+        self, release: Release, settings: Mapping[str, str], within_s: float, say: Say
     ) -> tuple[Group, int, bool]:
         for group in (self._active, self._previous):
-            if group and group.up and group.release == release and self._fits(group, operation, settings):
+            if group and group.up and group.release == release and group.settings == settings:
                 await say(f"release {release.name} is loaded: asking its golden rows")
                 with suppress(WorkerError):
                     return group, await group.smoke_test(), False
@@ -200,11 +210,6 @@ class Supervisor:
         except BaseException:
             await group.stop(0)
             raise
-
-    def _fits(self, group: Group, operation: str, settings: Mapping[str, str]) -> bool:
-        # The way back is to what served, with the settings that it served with, but never opens what is closed.
-        as_before = operation == "rollback" or group.settings == settings
-        return as_before and _demands_key(group.settings) >= self._state["demands_key"]
 
     async def _switch(self, group: Group) -> bool:
         active = self._active
@@ -307,7 +312,7 @@ class Supervisor:
 
 
 def _demands_key(settings: Mapping[str, str]) -> bool:
-    return bool(settings.keys() & {"API_KEY", "API_KEY_FILE"})
+    return bool(settings.keys() & _KEYS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

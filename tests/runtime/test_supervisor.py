@@ -217,33 +217,53 @@ def test_other_settings_mean_other_workers_of_the_same_release(running: Deployme
     assert (running.recorded()["active"], running.recorded()["previous"]) == (second, first)
 
 
-def test_what_demands_a_key_is_not_replaced_by_what_demands_none(running: Deployment) -> None:
+@pytest.mark.parametrize("operation", ["deploy", "rollback"])
+def test_settings_that_are_not_given_are_those_of_what_serves(running: Deployment, operation: str) -> None:
     first, second = running.release(2.0), running.release(3.0)
-    running.activate(first, API_KEY="k")
-    refused = running.activate(second)
-    assert (refused["ok"], refused["code"]) == (False, "api-key-missing")
-    assert get(running, "/", **{"X-API-Key": "k"})["model_version"] == "0001-v1"
+    running.activate(first, RATE_LIMIT="50")
+    running.activate(second, API_KEY="k")
+    answer = running.ask(do="activate", operation=operation, release=first, within_s=30, settings={})
+    assert (answer["ok"], answer["started"]) == (True, True)
+    assert get(running, **{"X-API-Key": "k"})["model_version"] == "0001-v1"
     with pytest.raises(httpx.HTTPStatusError):
         version(running)
+    assert get(running, "/environment")["RATE_LIMIT"] == "50"
 
 
-def test_the_way_back_needs_no_key_at_hand_and_keeps_the_one_that_was_demanded(running: Deployment) -> None:
+def test_a_setting_that_is_given_takes_the_place_of_the_one_before(running: Deployment, tmp_path: Path) -> None:
+    first, second, third = running.release(2.0), running.release(3.0), running.release(4.0)
+    (tmp_path / "key").write_text("k")
+    running.activate(first, API_KEY="k", RATE_LIMIT="50")
+    running.activate(second, RATE_LIMIT="60")
+    environment = get(running, "/environment")
+    assert (environment["API_KEY"], environment["RATE_LIMIT"]) == ("k", "60")
+    running.activate(third, API_KEY_FILE=str(tmp_path / "key"))
+    environment = get(running, "/environment")
+    assert ("API_KEY" in environment, environment["API_KEY_FILE"]) == (False, str(tmp_path / "key"))
+
+
+def test_the_way_back_needs_no_key_at_hand_and_no_start(running: Deployment) -> None:
     first, second = running.release(2.0), running.release(3.0)
     running.activate(first, API_KEY="k")
-    running.activate(second, API_KEY="k")
+    running.activate(second)
     answer = running.ask(do="activate", operation="rollback", release=first, within_s=30, settings={})
     assert (answer["ok"], answer["started"]) == (True, False)
-    assert get(running, "/", **{"X-API-Key": "k"})["model_version"] == "0001-v1"
+    assert get(running, **{"X-API-Key": "k"})["model_version"] == "0001-v1"
     with pytest.raises(httpx.HTTPStatusError):
         version(running)
 
 
-def test_the_way_back_does_not_open_what_is_closed(running: Deployment) -> None:
+def test_another_supervisor_knows_that_a_key_is_demanded_and_opens_nothing_without(running: Deployment) -> None:
     first, second = running.release(2.0), running.release(3.0)
-    running.activate(first)
-    running.activate(second, API_KEY="k")
-    answer = running.ask(do="activate", operation="rollback", release=first, within_s=30, settings={})
-    assert (answer["ok"], answer["code"]) == (False, "api-key-missing")
+    running.activate(first, API_KEY="k")
+    running.kill()
+    running.start()
+    refused = running.activate(second)
+    assert (refused["ok"], refused["code"]) == (False, "api-key-missing")
+    until(lambda: running.supervisor is not None and running.supervisor.poll() is not None)
+    running.start()
+    assert running.activate(second, API_KEY="k")["ok"]
+    assert get(running, **{"X-API-Key": "k"})["model_version"] == "0001-v2"
 
 
 def test_the_python_of_the_tool_does_not_leak_into_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,10 +94,11 @@ def activate(
 ) -> dict[str, Any]:
     """Have the supervisor bring a release into service; its answer.
 
-    The variables that a person may set for the service (API_KEY and its like) are taken from this process.
+    The variables that a person may set for the service (API_KEY and its like) are taken from this process; those that
+    are not set here are as for the release that serves.
 
     Raises:
-        ConflictError: `port-in-use`; `api-key-missing` where what serves demands one and the release would not.
+        ConflictError: `port-in-use`; `api-key-missing` where what served demanded one, and its key is not known any more.
         OperationError: `release-not-ready` with the reason; what served before still serves.
         HostError: `supervisor-failed`.
     """
