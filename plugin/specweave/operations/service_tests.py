@@ -1,5 +1,6 @@
 """The generated service's own tests, run in an environment made from its locked requirements and pytest alone."""
 
+import os
 import tempfile
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
@@ -63,8 +64,10 @@ def run_tests(context: Context, increment: Increment, package: Package) -> TestR
             together.write_bytes(b"\n".join(path.read_bytes() for path in lists))
             python = ensure(context, together, interpreter(context, package.manifest))
             context.report(Progress("running the service's own tests"))
+            # Relative: pytest expands `$NAME` and `~` in it, which a project's folder may have in its name.
+            written = os.path.relpath(results, increment.folder)
             done = context.host.run(
-                [str(python), "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={results}", TESTS],
+                [str(python), "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={written}", TESTS],
                 cwd=increment.folder,
                 env={"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": ""},
                 timeout_s=_TIMEOUT_S,
