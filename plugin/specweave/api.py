@@ -7,7 +7,7 @@ included. The results are those of the commands: fields for programs, `text()` f
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -108,6 +108,7 @@ def load_test_model(
     duration_seconds: float = 60,
     *,
     increment: str | None = None,
+    approve: bool = False,
     project: File | None = None,
 ) -> load_test.LoadTestResult:
     """Measure latency and errors of a service at each rate.
@@ -117,12 +118,13 @@ def load_test_model(
         requests_per_second: one rate or several.
         duration_seconds: of each rate.
         increment: whose service it is, as in `create_model_api`; may be left out where only one is open.
+        approve: say yes to loading another machine than this; whose it is must have agreed.
         project: a folder in the project; by default the current directory.
 
     Raises:
         SpecweaveError: with a code, a message and the next step; see `specweave.errors`.
     """
-    context = _context(project)
+    context = replace(_context(project), approved=approve)
     values = {
         "increment": _deployment_increment(context.project, increment),
         "url": api_url,

@@ -209,7 +209,7 @@ def _section(entry: Entry) -> list[str]:
         "changes nothing" if said.read_only else "writes",
         *(["may replace or stop what runs"] if said.destructive else []),
         *(["repeating it changes nothing more"] if said.idempotent and not said.read_only else []),
-        *(["asks a person where the environment demands it"] if command.approval else []),
+        *(["may ask a person for a yes first"] if command.approval else []),
     ]
     lines = [
         f"## {entry.slash}",

@@ -196,7 +196,7 @@ def _place(
 ) -> Iterator[_Place]:
     server_cores, engine_cores = split_cores()
     if url is not None:
-        yield _Place(_with_path(url), f"a service at {url}", engine_cores, _key_variable(KEY_VARIABLE))
+        yield _Place(_with_path(url), f"a service at {url}", engine_cores, sent_key())
     elif environment is not None:
         address, active = _deployed(context, increment, settings, environment)
         key_variable = _key_variable(KEY_VARIABLE, _LOCAL_KEY_VARIABLE)
@@ -223,6 +223,11 @@ def _deployed(context: Context, increment: Increment, settings: Deployment, envi
             next_step=f"deploy it: /ml:deploy {increment.number} --environment {environment}",
         )
     return found.address, found.active
+
+
+def sent_key() -> str | None:
+    """The environment variable whose key goes to an address that is named; None where no key would be sent."""
+    return _key_variable(KEY_VARIABLE)
 
 
 def _key_variable(*names: str) -> str | None:

@@ -4,15 +4,17 @@ import asyncio
 import hashlib
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 from tests.operations.load_testing.servers import Handler, answer, serve
 
-from specweave import arguments
+from specweave import arguments, load_test_model
 from specweave.command import Context
-from specweave.errors import InvalidInputError, NotFoundError, OperationError
+from specweave.errors import GateError, InvalidInputError, NotFoundError, OperationError, SpecweaveError
 from specweave.host import RealHost
 from specweave.increments import evidence, store
 from specweave.increments.store import Increment
@@ -31,12 +33,14 @@ from specweave_runtime.package import (
     Source,
 )
 
-DEPLOYMENT = """\
-model: {name: credit, version: 0001-v1}
-service: {name: credit}
-slo: {latency_p95_ms: 100, error_rate: 0.01}
+# So long that a busy machine keeps within it: what is too slow here is so by seconds.
+SLO_MS = 5_000
+DEPLOYMENT = f"""\
+model: {{name: credit, version: 0001-v1}}
+service: {{name: credit}}
+slo: {{latency_p95_ms: {SLO_MS}, error_rate: 0.01}}
 environments:
-  staging: {target: local, port: 8100}
+  staging: {{target: local, port: 8100}}
 """
 
 
@@ -86,30 +90,31 @@ def identity(context: Context) -> str:
 
 
 def service(
-    digest: str, *, service_s: float = 0.0, wrong: bool = False, ready: bool = True, overload_at: float = 1e9
+    digest: str,
+    *,
+    service_s: float = 0.0,
+    wrong: bool = False,
+    ready: bool = True,
+    overloaded: Callable[[int], bool] = lambda _number: False,
 ) -> Handler:
-    """What a generated service answers; above `overload_at` requests under way it gives up."""
-    under_way = 0
+    """What a generated service answers; it gives up on the requests, by their number, that it has no room for."""
 
-    async def handle(body: dict[str, object], writer: asyncio.StreamWriter, _number: int) -> None:
-        nonlocal under_way
+    async def handle(body: dict[str, object], writer: asyncio.StreamWriter, number: int) -> None:
         if not body:  # GET /health/ready and GET /model/info
             document = {"version": "0001-v1", "digest": digest, "reason": "the model is being loaded"}
             writer.write(answer(document, status="200 OK" if ready else "503 Service Unavailable"))
             return
         features = body["features"]
         assert isinstance(features, dict)
-        under_way += 1
         if service_s:
             await asyncio.sleep(service_s)
-        if under_way > overload_at:
+        if overloaded(number):
             writer.write(answer({"error": {"code": "overloaded"}}, status="503 Service Unavailable"))
         else:
             good = (features["age"] > 30) != wrong
             probabilities = {"bad": 0.4, "good": 0.6} if good else {"bad": 0.7, "good": 0.3}
             document = {"prediction": "good" if good else "bad", "probabilities": probabilities}
             writer.write(answer({**document, "model_version": "0001-v1", "inference_time_ms": 0.1}))
-        under_way -= 1
 
     return handle
 
@@ -131,11 +136,13 @@ def test_a_service_within_its_slo_passes_and_leaves_table_chart_and_figures(
     (step,) = result.steps
     assert (step.requests, step.error_rate, step.verdict) == (200, 0, "within")
     assert step.p50_ms is not None
-    assert 5 <= step.p50_ms < 50
+    assert step.p95_ms is not None
+    assert step.max_ms is not None
+    assert 5 <= step.p50_ms <= step.p95_ms <= step.max_ms
     text = result.text()
     assert "| RPS | Achieved | Latency P50 | Latency P95 | Latency P99 | Max | Error Rate |" in text
     assert "Deploy with max 200 RPS per instance" in text
-    assert "Target: <100ms P95 latency (achieved at 200 RPS)" in text
+    assert "Target: <5000ms P95 latency (achieved at 200 RPS)" in text
 
     report = evidence.newest(increment, "load-test", package_digest=identity(context))
     assert report is not None
@@ -147,20 +154,46 @@ def test_a_service_within_its_slo_passes_and_leaves_table_chart_and_figures(
     assert "| 200 |" in page
     chart = (context.project.root / result.report).with_suffix(".svg").read_text()
     assert chart.startswith("<svg ")
-    assert "SLO: P95 100 ms" in chart
+    assert "SLO: P95 5000 ms" in chart
 
 
 def test_the_highest_of_several_rates_within_the_slo_is_found(context: Context, increment: Increment) -> None:
-    # 20 ms each and 60 at once: beyond 3,000 a second, answers turn into errors.
-    with serve(service(identity(context), service_s=0.02, overload_at=60)) as server:
-        result = run(context, rps="100,60,4000", duration=1, url=server.url)
+    # Callers of a fast service open more connections: beyond 150, every other answer turns into an error.
+    def overloaded(number: int) -> bool:
+        return server.connections > 150 and number % 2 == 1
+
+    with serve(service(identity(context), service_s=0.02, overloaded=overloaded)) as server:
+        result = run(context, rps="100,60,600", duration=1, url=server.url)
     assert result.passed, result.text()
     assert result.max_rps_within_slo == 100
     assert [step.verdict for step in result.steps][:2] == ["within", "within"]
     assert "status 503" in result.steps[2].errors
-    assert result.steps[2].verdict in {"beyond", "generator-limited"}
+    assert result.steps[2].verdict == "beyond"
     page = (context.project.root / result.report).read_text()
     assert "overloaded" in page, "a sample of each failure is in the report"
+
+
+def test_errors_that_callers_have_to_wait_for_count_in_the_latency(context: Context, increment: Increment) -> None:
+    document = increment.folder / "deployment.yaml"
+    document.write_text(document.read_text().replace(f"{SLO_MS}, error_rate: 0.01", "100, error_rate: 0.5"))
+    quick = service(identity(context))
+
+    async def slowly_overloaded(body: dict[str, object], writer: asyncio.StreamWriter, number: int) -> None:
+        if body and number % 10 == 0:
+            await asyncio.sleep(0.4)
+            writer.write(answer({}, status="503 Service Unavailable"))
+        else:
+            await quick(body, writer, number)
+
+    with serve(slowly_overloaded) as server:
+        result = run(context, rps=300, duration=1, url=server.url)
+    (step,) = result.steps
+    assert step.errors.keys() == {"status 503"}
+    assert step.error_rate == pytest.approx(0.1, abs=0.01), "within the SLO"
+    assert step.p95_ms is not None
+    assert step.p95_ms >= 400
+    assert not result.passed
+    assert "failed later than the SLO allows" in " ".join(result.notes)
 
 
 def test_wrong_answers_are_errors_and_do_not_pass(context: Context, increment: Increment) -> None:
@@ -269,6 +302,68 @@ def test_more_requests_than_memory_holds_are_refused(context: Context, increment
     with pytest.raises(InvalidInputError) as caught:
         run(context, rps=100_000, duration="1h", url="http://127.0.0.1:1")
     assert caught.value.code == "load-test-plan-invalid"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "https://LOCALHOST/predict", "http://[::1]:9", None])
+def test_nobody_is_asked_about_this_machine(context: Context, increment: Increment, url: str | None) -> None:
+    assert COMMAND.approval is not None
+    assert COMMAND.approval(LoadTestRequest(increment="0001", url=url), context) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "credit.example",
+        "192.0.2.7",
+        "0.0.0.0",  # noqa: S104 - called, not listened on
+        "127.1",
+        "[2001:db8::1]",
+        "localhost.example",
+        "127.0.0.1.example",
+    ],
+)
+def test_a_person_is_asked_before_another_machine_is_loaded(
+    context: Context, increment: Increment, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    assert COMMAND.approval is not None
+    request = LoadTestRequest(increment="0001", rps=(100, 10), duration=60, url=f"https://{host}/predict")
+    question = f"Send 6,600 requests, up to 100 a second, to https://{host}, whose owner has agreed to it"
+    assert COMMAND.approval(request, context) == f"{question}?"
+    monkeypatch.setenv("SPECWEAVE_API_KEY", "s3cret")
+    assert COMMAND.approval(request, context) == f"{question}, each with the key in SPECWEAVE_API_KEY?"
+
+
+def test_another_machine_is_called_only_after_a_yes(context: Context, increment: Increment) -> None:
+    with serve(service(identity(context))) as server:
+        url = f"http://0.0.0.0:{server.port}"  # leads to this machine, but does not say so
+        for refused in (
+            lambda: run(context, rps=100, duration=1, url=url),
+            lambda: load_test_model(url, 100, 1, increment="0001", project=context.project.root),
+        ):
+            with pytest.raises(GateError) as caught:
+                refused()
+            assert caught.value.code == "approval-required"
+        assert server.connections == 0
+        assert run(replace(context, approved=True), rps=100, duration=1, url=url).passed
+        assert load_test_model(url, 100, 1, increment="0001", approve=True, project=context.project.root).passed
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"url": "ftp://credit.example"}, "url-invalid"),
+        ({"url": "http://credit.example", "rps": 100_000, "duration": "1h"}, "load-test-plan-invalid"),
+        ({"url": "http://credit.example", "increment": "0077"}, "increment-not-found"),
+    ],
+)
+def test_nobody_is_asked_about_what_cannot_be_run(
+    context: Context, increment: Increment, values: dict[str, object], code: str
+) -> None:
+    assert COMMAND.approval is not None
+    request = arguments.validate(LoadTestRequest, {"increment": "0001", **values})
+    with pytest.raises(SpecweaveError) as caught:
+        COMMAND.approval(request, context)
+    assert caught.value.code == code
 
 
 def test_two_places_at_once_are_refused(context: Context, increment: Increment) -> None:

@@ -3,6 +3,7 @@
 The plan is the whole input of the engine, as JSON; it knows nothing of increments.
 """
 
+from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -120,6 +121,14 @@ class Target(msgspec.Struct, frozen=True):
         """For the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is this machine for certain; any other name is taken for another one, wherever it may lead."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
     @property
     def base(self) -> str:

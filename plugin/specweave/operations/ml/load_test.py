@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from specweave.command import Annotations, Command, Context, Duration, IncrementName, Request, Result
+from specweave.errors import GateError
 
 Rate = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 
@@ -22,7 +23,8 @@ class LoadTestRequest(Request):
     duration: Duration = 60.0
     environment: str | None = Field(None, description="Test what is deployed there, instead of a service of its own.")
     url: str | None = Field(
-        None, description="Test the service at this address (http://127.0.0.1:8000); its owner must agree to the load."
+        None,
+        description="Test the service at this address (http://127.0.0.1:8000); for another machine a person is asked.",
     )
     arrivals: Literal["poisson", "constant"] = Field(
         "poisson", description="poisson: as independent callers come; constant: evenly spaced, which flatters."
@@ -35,7 +37,8 @@ class LoadTestStep(BaseModel):
     Attributes:
         rps: intended requests a second.
         achieved_rps: correct answers a second.
-        p50_ms, p95_ms, p99_ms, max_ms: latency; a request that timed out counts with the timeout.
+        p50_ms, p95_ms, p99_ms, max_ms: latency; a request that timed out counts with the timeout, one that failed later
+            than the SLO's latency with its own time.
         error_rate: share of requests that failed, 0 to 1.
         errors: cause → number of requests.
         verdict: `within` the SLO, `beyond` it, or not known: `generator-limited`, `undecided`.
@@ -116,6 +119,7 @@ def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
     """Load the service and leave the report.
 
     Raises:
+        GateError: `approval-required`.
         NotFoundError: the increment, its package, its API or the deployment is not there.
         InvalidInputError: an address or a plan that cannot be used.
         OperationError: `service-not-ready` and its like; nothing is recorded.
@@ -125,6 +129,9 @@ def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
     from specweave.operations.load_testing.judgement import recommendation  # noqa: PLC0415
     from specweave.operations.load_testing.report import explain  # noqa: PLC0415
 
+    question = None if context.approved else approval(request, context)
+    if question:
+        raise GateError("approval-required", question, next_step="a person who agrees runs it with `--approve`")
     measured = service_measurement.measure(
         context,
         increment_name=request.increment,
@@ -165,6 +172,35 @@ def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
     )
 
 
+def approval(request: LoadTestRequest, context: Context) -> str | None:
+    """The question for an address that is not this machine.
+
+    Raises:
+        NotFoundError: the increment is not there.
+        InvalidInputError: `url-invalid`, `load-test-plan-invalid`.
+    """
+    # An address beside an environment is refused by `run`.
+    if request.url is None or request.environment is not None:
+        return None
+    from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.operations.load_testing import Exchange, Plan, Step  # noqa: PLC0415
+    from specweave.operations.load_testing.plan import parse_target  # noqa: PLC0415
+    from specweave.operations.service_measurement import sent_key  # noqa: PLC0415
+
+    target = parse_target(request.url)
+    if target.is_loopback:
+        return None
+    store.find(context.project, request.increment, kind="deployment")
+    steps = tuple(Step(rate, request.duration) for rate in sorted(set(request.rps)))
+    Plan(request.url, steps, (Exchange("{}"),)).check()
+    key = sent_key()
+    with_key = f", each with the key in {key}" if key else ""
+    return (
+        f"Send {sum(step.requests for step in steps):,} requests, up to {steps[-1].rate:,g} a second, to "
+        f"{target.base}, whose owner has agreed to it{with_key}?"
+    )
+
+
 COMMAND = Command(
     group="ml",
     name="load-test",
@@ -173,4 +209,5 @@ COMMAND = Command(
     run=run,
     annotations=Annotations(open_world=True),
     examples=("0043 --rps 100 --duration 60s", "0043", "0043 --environment staging --rps 10,50,100 --duration 30s"),
+    approval=approval,
 )
