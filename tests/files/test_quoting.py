@@ -5,6 +5,7 @@ import math
 import re
 import shlex
 import subprocess
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -77,6 +78,47 @@ def test_markdown_at_the_start_of_a_line_stays_a_paragraph(start: str, rest: str
     quoted = quoting.markdown(start + rest)
     kinds = [token.type for token in MarkdownIt("commonmark").parse(quoted)]
     assert kinds == ["paragraph_open", "inline", "paragraph_close"]
+
+
+def visible(text: str) -> str:
+    return "".join(" " if unicodedata.category(c) == "Cc" or c in "\u2028\u2029" else c for c in text)
+
+
+TRICKS = TEXT | st.text("`| \\\n#a", max_size=12)
+
+
+@given(TRICKS)
+def test_a_code_span_shows_the_text_as_it_is_on_one_line(text: str) -> None:
+    shown = MarkdownIt("commonmark").renderInline(quoting.code_span(text))
+    assert html.unescape(shown) == f"<code>{visible(text) or ' '}</code>"
+
+
+@given(TRICKS)
+def test_a_code_span_stays_in_its_cell_of_a_table(text: str) -> None:
+    table = f"| | |\n|---|---|\n| a | {quoting.code_span(text, cell=True)} |\n"
+    tokens = MarkdownIt("commonmark").enable("table").parse(table)
+    cells = [token for token in tokens if token.type == "inline"]
+    assert [token.type for token in tokens].count("tr_open") == 2
+    assert len(cells) == 4
+    (code,) = cells[-1].children or []
+    assert (code.type, code.content) == ("code_inline", visible(text) or " ")
+
+
+@given(TRICKS)
+def test_a_block_of_code_ends_where_it_should(text: str) -> None:
+    tokens = MarkdownIt("commonmark").parse(f"{quoting.code_block(text)}\n\nafter\n")
+    assert [token.type for token in tokens] == ["fence", "paragraph_open", "inline", "paragraph_close"]
+    assert tokens[0].content == "\n".join(visible(line) for line in text.splitlines()) + "\n"
+
+
+def test_what_a_program_said_makes_no_heading() -> None:
+    said = quoting.message("it *failed*\nits log:\n# passed\n```\n# passed")
+    assert [token.type for token in MarkdownIt("commonmark").parse(said)] == [
+        "paragraph_open",
+        "inline",
+        "paragraph_close",
+        "fence",
+    ]
 
 
 def test_names_keep_their_look_in_markdown() -> None:

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 
 from specweave.command import Context
 from specweave.errors import InvalidInputError
@@ -290,6 +292,20 @@ def test_the_commit_of_a_report_is_that_of_the_start(context: Context) -> None:
     git(root, "commit", "-q", "-a", "-m", "Meanwhile")
     data = json.loads(record(context, increment, head=start).data_path.read_bytes())
     assert data["commit"] == git(root, "rev-parse", "HEAD~")
+
+
+@pytest.mark.parametrize("value", ["a`\n# Passed\n`", "a|b", "``` | x", "a\\|b"])
+def test_what_was_typed_makes_no_heading_and_no_cell_of_its_own(context: Context, value: str) -> None:
+    increment = store.create(context, "work")
+    command = f"/ml:inspect {shlex.quote(value)}"
+    page = record(context, increment, command=command, environment=value, package=PackageReference("m|`", value, "5f"))
+    tokens = MarkdownIt("commonmark").enable("table").parse(page.path.read_text())
+    headings = [tokens[place + 1].content for place, token in enumerate(tokens) if token.type == "heading_open"]
+    assert headings == ["inspect: passed", "How this was made"]
+    cells = [token for token in tokens if token.type == "inline" and token.level > 3]
+    assert len(cells) == 2 * 9
+    (code,) = cells[3].children or []
+    assert (code.type, code.content) == ("code_inline", command.replace("\n", " "))
 
 
 def test_data_that_json_does_not_have_is_refused_before_anything_is_written(context: Context) -> None:

@@ -18,6 +18,7 @@ _ENTITY = re.compile(r"&(?=#|[A-Za-z])")
 _MARKDOWN_ALWAYS = re.compile(r"([\\`*\[\]<|~])")
 _MARKDOWN_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 _MARKDOWN_LEADING = re.compile(r"^([#+\-=>:])|^(\d{1,9})([.)])(?=\s|$)")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def python(value: object) -> str:
@@ -85,6 +86,37 @@ def markdown(value: object) -> str:
     return _MARKDOWN_LEADING.sub(lambda match: f"\\{match[1]}" if match[1] else f"{match[2]}\\{match[3]}", text)
 
 
+def code_span(value: object, *, cell: bool = False) -> str:
+    """Inline code of CommonMark that shows the value as it is, on one line.
+
+    Args:
+        value: what is shown; line breaks and control characters become spaces.
+        cell: it stands in a table, whose cells end at a bare `|` even within code.
+    """
+    text = _CONTROL.sub(" ", str(value)) or " "
+    fence = "`" * (_longest_run(text) + 1)
+    if text.strip(" ") and (text[0] + text[-1] == "  " or "`" in text[0] + text[-1]):
+        text = f" {text} "  # CommonMark takes one space off at either end
+    return fence + (text.replace("|", r"\|") if cell else text) + fence
+
+
+def code_block(value: object) -> str:
+    """Lines of code of CommonMark, with a fence that nothing within it can close; no line break at the end."""
+    text = "\n".join(_CONTROL.sub(" ", line) for line in str(value).splitlines())
+    fence = "`" * max(3, _longest_run(text) + 1)
+    return f"{fence}\n{text}\n{fence}"
+
+
+def message(value: object) -> str:
+    """What a program said: the first line as text, further ones, such as the end of a log, as a block of code."""
+    first, _, rest = str(value).strip().partition("\n")
+    return markdown(first) + (f"\n\n{code_block(rest)}" if rest.strip() else "")
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall("`+", text)), default=0)
+
+
 def _plain(value: object) -> Any:
     """Only the types that every language here has: a subclass's repr is anybody's text."""
     if value is None or type(value) in {bool, int, float}:
@@ -114,4 +146,6 @@ FILTERS = {
     "shell": shell,
     "dockerfile": dockerfile,
     "markdown": markdown,
+    "code_span": code_span,
+    "code_block": code_block,
 }

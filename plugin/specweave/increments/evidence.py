@@ -17,8 +17,8 @@ from specweave.command import Context
 from specweave.errors import InvalidInputError
 from specweave.files import atomic
 from specweave.files.quoting import json as json_text
-from specweave.files.quoting import markdown as quoted
 from specweave.increments import binding, repository, store, tasks
+from specweave.increments.report_page import page
 from specweave.increments.repository import Head
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Outcome, Task
@@ -166,7 +166,7 @@ def record(
         for suffix, content in (attachments or {}).items():
             atomic.write(folder / f"{stem}{suffix}", content)
         body = markdown.replace(f"]({ATTACHMENT}", f"]({stem}")
-        atomic.write(folder / f"{stem}.md", _page(report, body).encode())
+        atomic.write(folder / f"{stem}.md", page(report, body).encode())
         atomic.write(folder / f"{stem}.json", encoded)
         _mark(context, increment, done, report, finished)
     return Report(number, folder / f"{stem}.md", folder / f"{stem}.json", done)
@@ -303,26 +303,3 @@ def _files(folder: Path) -> Iterator[tuple[int, Path]]:
 
 def _next_number(folder: Path) -> int:
     return max((number for number, _ in _files(folder)), default=0) + 1
-
-
-def _page(report: ReportData, body: str) -> str:
-    title = "" if body.lstrip().startswith("# ") else f"# {report.operation}: {_word(report)}\n\n"
-    commit = f"{report.commit[:12]}{' with local changes' if report.dirty else ''}" if report.commit else "none"
-    rows = [
-        ("command", f"`{report.command}`"),
-        ("outcome", _word(report)),
-        ("started", report.started),
-        ("took", f"{report.duration_s:g} s"),
-        ("by", quoted(report.actor)),
-        ("commit", commit),
-    ]
-    if report.package:
-        rows.append(("package", f"{report.package.name} {report.package.version} `{report.package.digest[:12]}`"))
-    if report.environment:
-        rows.append(("environment", quoted(report.environment)))
-    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
-    return f"{title}{body.strip()}\n\n## How this was made\n\n| | |\n|---|---|\n{table}\n"
-
-
-def _word(report: ReportData) -> str:
-    return "passed" if report.passed else "failed"

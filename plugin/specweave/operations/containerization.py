@@ -5,6 +5,8 @@ from specweave.artifacts import container
 from specweave.command import Context
 from specweave.errors import NotFoundError
 from specweave.files.ledger import Plan
+from specweave.files.quoting import code_span
+from specweave.files.quoting import markdown as quoted
 from specweave.increments import deployment, evidence, store
 from specweave.increments.store import Increment
 from specweave.model_packages import store as package_store
@@ -83,13 +85,15 @@ def _add_build(result: ContainerizeResult, build: Build) -> None:
 
 
 def _markdown(result: ContainerizeResult, package: Package) -> str:
+    lint = "not installed" if result.findings is None else quoted("; ".join(result.findings)) or "clean"
     lines = [
-        f"- Dockerfile: `{result.dockerfile}`, Python {result.python_version}",
+        f"- Dockerfile: {code_span(result.dockerfile)}, Python {result.python_version}",
         f"- model: {package.manifest.name} {package.manifest.version}, `{package.identity}`",
-        "- hadolint: " + ("not installed" if result.findings is None else "; ".join(result.findings) or "clean"),
+        f"- hadolint: {lint}",
     ]
     if result.builder:
-        outcome = f"`{result.tag}`, `{result.image}`" if result.image else "failed, see the log beside this report"
+        image = f"{code_span(result.tag)}, {code_span(result.image)}"
+        outcome = image if result.image else "failed, see the log beside this report"
         lines.append(f"- built with {result.builder} in {result.build_s:.1f} s: {outcome}")
     else:
         lines.append("- not built in this run")

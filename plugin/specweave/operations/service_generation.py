@@ -3,6 +3,7 @@
 from specweave.arguments import slash_line
 from specweave.artifacts import api
 from specweave.command import Context
+from specweave.files.quoting import code_block, code_span
 from specweave.increments import deployment, evidence, store
 from specweave.model_packages import store as package_store
 from specweave.operations.file_changes import file_changes
@@ -66,18 +67,22 @@ def create(request: CreateApiRequest, context: Context) -> CreateApiResult:
 
 def _markdown(result: CreateApiResult, identity: str) -> str:
     lines = [
-        f"- service: `{result.folder}`",
+        f"- service: {code_span(result.folder)}",
         f"- model: {result.model} {result.version}, `{identity}`, on {result.engine}",
         *(
             []
             if result.tests is None
             else [f"- its own tests: {result.tests - result.failed_tests} of {result.tests} passed"]
         ),
-        *(["", "```", result.test_output.rstrip("\n"), "```"] if result.test_output else []),
+        *(["", code_block(result.test_output)] if result.test_output else []),
         "",
         "| file | |",
         "|---|---|",
-        *(f"| `{change.path}` | {change.action} |" for change in result.changes if not _vendored(change.path)),
+        *(
+            f"| {code_span(change.path, cell=True)} | {change.action} |"
+            for change in result.changes
+            if not _vendored(change.path)
+        ),
     ]
     return "\n".join(lines) + "\n"
 

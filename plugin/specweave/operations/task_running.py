@@ -8,6 +8,7 @@ from typing import Literal
 from specweave.arguments import slash_line
 from specweave.command import Context, Progress
 from specweave.errors import ConflictError, SpecweaveError
+from specweave.files import quoting
 from specweave.increments import evidence, graph, tasks
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Task
@@ -142,7 +143,8 @@ def run(bound: Bound, increment: Increment, context: Context, started: datetime)
     except SpecweaveError as error:
         if person := person_for(bound.task, bound.line, error):
             return person
-        body = f"{error.message} (`{error.code}`)" + (f"\n\nNext: {error.next_step}" if error.next_step else "")
+        body = f"`{error.code}`: {quoting.message(error.message)}"
+        body += f"\n\nNext: {quoting.markdown(error.next_step)}" if error.next_step else ""
         report = _see_to_evidence(
             bound, increment, context, started=started, before=before, passed=False, body=body, data=error.as_dict()
         )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 from specweave import registry, slash_line
 from specweave.command import (
@@ -407,3 +408,18 @@ def test_a_command_that_passed_on_another_package_does_not_do_its_task(
     assert ran(result) == [("T-001", False)]
     assert "another model package" in str(result["ran"])
     assert [one.status for one in tasks.read(increment)] == ["pending"]
+
+
+def test_what_a_failing_command_said_makes_no_heading_in_its_report(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_increment: Increment, _context: Context) -> None:
+        raise ConflictError("not-well", "it is not well\n# show: passed", next_step="# mend it")
+
+    monkeypatch.setattr(registry, "ENTRIES", (*registry.ENTRIES, ShowEntry("ml", "show", "Show it")))
+    monkeypatch.setitem(MEANWHILE, "show", fail)
+    increment = work(context, task(1, "/ml:show"))
+    assert ran(do(context)) == [("T-001", False)]
+    tokens = MarkdownIt("commonmark").parse((increment.folder / "reports" / "001-show.md").read_text())
+    headings = [tokens[place + 1].content for place, token in enumerate(tokens) if token.type == "heading_open"]
+    assert headings == ["show: failed", "How this was made"]
