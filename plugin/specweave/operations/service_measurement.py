@@ -11,6 +11,7 @@ import msgspec
 from specweave import __version__
 from specweave.command import Context, Progress
 from specweave.errors import InvalidInputError, NotFoundError
+from specweave.files.quoting import markdown as quoted
 from specweave.increments import deployment, evidence, store
 from specweave.increments.deployment import Deployment
 from specweave.increments.evidence import PackageReference
@@ -249,7 +250,7 @@ def _look(context: Context, place: _Place, package: Package, golden: Golden) -> 
 
 
 def _other_model(served: Served, package: Package) -> str:
-    found = f"version {served.version}" if served.version else "a model that it does not name"
+    found = quoted(f"version {served.version}") if served.version else "a model that it does not name"
     return (
         f"The service serves {found}, not {package.name} {package.version}: answers were checked for their form only, "
         "and this report is no evidence for the package."
