@@ -4,6 +4,7 @@ Everything above receives a `Host` as an argument; tests pass one whose answers 
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -24,6 +25,8 @@ from specweave.errors import HostError
 if TYPE_CHECKING:
     import httpx
 
+
+_CREDENTIALS = re.compile(r"//[^/@\s]+@")
 
 # The keeper of an attached process gives that process less (specweave.leash).
 _END_S = 15.0
@@ -321,3 +324,12 @@ def _drain(
 def _end_group(process: subprocess.Popen[Any]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def without_credentials(text: str) -> str:
+    """What a program printed, without the name and password in addresses: it goes into logs and messages.
+
+    >>> without_credentials("Looking in https://me:secret@index.example/simple")
+    'Looking in https://…@index.example/simple'
+    """
+    return _CREDENTIALS.sub("//…@", text)

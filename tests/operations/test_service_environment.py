@@ -5,11 +5,12 @@ import subprocess
 import sys
 import threading
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from specweave.command import Context
+from specweave.command import Context, Progress
 from specweave.errors import HostError, InvalidInputError, OperationError
 from specweave.host import RealHost
 from specweave.operations.service_environment import ensure, interpreter
@@ -96,6 +97,18 @@ def test_two_that_make_the_same_environment_at_once_both_get_it(context: Context
     assert len(answers) == 4
     assert len(set(answers)) == 1
     assert made(context) == [answers[0].parent.parent.name]
+
+
+def test_one_that_was_made_meanwhile_is_kept(context: Context, requirements: Path) -> None:
+    others: list[int] = []
+
+    def make_it_first(_progress: Progress) -> None:
+        if not others:
+            others.append(0)
+            others[0] = ensure(Context(context.project, context.host), requirements).parent.parent.stat().st_ino
+
+    python = ensure(replace(context, report=make_it_first), requirements)
+    assert python.parent.parent.stat().st_ino == others[0]
 
 
 _KILLED = """

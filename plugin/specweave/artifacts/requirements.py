@@ -14,7 +14,7 @@ from typing import Literal
 from specweave.command import Context, Progress
 from specweave.errors import HostError, ModelError, NotFoundError
 from specweave.files import resources
-from specweave.host import tool_python, uv_program
+from specweave.host import tool_python, uv_program, without_credentials
 from specweave.model_packages.store import Package
 
 OLDEST_PYTHON = (3, 11)
@@ -26,7 +26,6 @@ _CONVERSION = frozenset({"onnx", "onnxruntime", "skl2onnx", "treelite"})
 _PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9.-]*)(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.!+-]*")
-_CREDENTIALS = re.compile(r"//[^/@\s]+@")
 _OPTIONS = (
     *("--quiet", "--universal", "--generate-hashes", "--no-header", "--no-annotate"),
     *("--no-emit-index-url", "--no-emit-find-links", "--no-build", "--no-python-downloads"),
@@ -140,4 +139,4 @@ def _service_requirements(pins: Mapping[str, str]) -> Iterator[str]:
 
 
 def _last(text: str) -> str:
-    return _CREDENTIALS.sub("//…@", " ".join(text.split()))[-500:]
+    return without_credentials(" ".join(text.split()))[-500:]

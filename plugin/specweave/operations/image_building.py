@@ -13,7 +13,7 @@ from pathlib import Path
 
 from specweave.command import Context, Progress
 from specweave.errors import HostError
-from specweave.host import Host
+from specweave.host import Host, without_credentials
 
 _BUILD_TIMEOUT_S = 1800.0
 _PROBE_TIMEOUT_S = 20.0
@@ -99,6 +99,8 @@ def build(context: Context, builder: Builder, *, dockerfile: Path, folder: Path,
     lines: deque[str] = deque(maxlen=_LOG_LINES)
 
     def heard(line: str) -> None:
+        # A package index with a password in its address is named in what pip prints.
+        line = without_credentials(line)
         lines.append(line)
         context.report(Progress(line.strip()[:200]))
 
@@ -112,7 +114,7 @@ def build(context: Context, builder: Builder, *, dockerfile: Path, folder: Path,
         )
         image = written.read_text("utf-8").strip() if written.exists() else ""
     succeeded = completed.returncode == 0 and _IMAGE_ID.fullmatch(image)
-    log = "\n".join([*completed.stdout.splitlines()[-_LOG_LINES:], *lines])
+    log = "\n".join([*without_credentials(completed.stdout).splitlines()[-_LOG_LINES:], *lines])
     return Build(builder.name, image if succeeded else None, log, completed.seconds)
 
 

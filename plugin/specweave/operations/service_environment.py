@@ -5,21 +5,21 @@ file checked against its hash. They are a cache: each may be deleted, and is mad
 """
 
 import hashlib
-import re
 import secrets
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from specweave.command import Context, Progress
 from specweave.errors import HostError, InvalidInputError, OperationError
 from specweave.files.atomic import coded_errors
-from specweave.host import tool_python, uv_program
+from specweave.files.lock import lock
+from specweave.host import tool_python, uv_program, without_credentials
 from specweave_runtime.package import Manifest
 
 _TIMEOUT_S = 900.0
 _STALE_S = 86_400.0
-_CREDENTIALS = re.compile(r"//[^/@\s]+@")
 
 
 def ensure(context: Context, requirements: Path, python: Path | None = None) -> Path:
@@ -89,7 +89,7 @@ def _make(context: Context, folder: Path, base: Path, requirements: Path) -> Non
 def _uv(context: Context, argv: list[str | Path]) -> None:
     done = context.host.run([str(part) for part in argv], cwd=context.project.root, timeout_s=_TIMEOUT_S)
     if done.returncode != 0:
-        said = _CREDENTIALS.sub("//…@", done.stderr.strip())[-1500:]
+        said = without_credentials(done.stderr.strip())[-1500:]
         raise OperationError(
             "environment-failed",
             f"uv {argv[1]} failed with status {done.returncode}: {said}",
@@ -107,13 +107,18 @@ def _settle(making: Path, final: Path) -> None:
 
 
 def _tidy(context: Context, environments: Path, *, broken: Path) -> None:
-    # An environment whose base interpreter went away has a dangling link and can never work again.
-    if broken.is_dir():
-        shutil.rmtree(broken)
+    away = environments / f".making-{secrets.token_hex(6)}"
+    with lock(environments.with_name("environments.lock")):
+        # An environment whose base interpreter went away has a dangling link and can never work again. Looked at once
+        # more under the lock: another process may have made it anew.
+        if broken.is_dir() and not (broken / "bin" / "python").exists():
+            broken.rename(away)
+    shutil.rmtree(away, ignore_errors=True)
     now = context.host.now().timestamp()
     for left in environments.glob(".making-*"):
-        if now - left.stat().st_mtime > _STALE_S:
-            shutil.rmtree(left, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another process may have removed it just now
+            if now - left.stat().st_mtime > _STALE_S:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def interpreter(context: Context, manifest: Manifest) -> Path | None:

@@ -230,3 +230,17 @@ def test_a_tag_that_is_none_is_refused(tag: str) -> None:
 @pytest.mark.parametrize("tag", ["price", "price:1.0", "registry.example:5000/team/price:0043-v1"])
 def test_a_usual_tag_is_accepted(tag: str) -> None:
     assert ContainerizeRequest.model_validate({"tag": tag}).tag == tag
+
+
+def test_passwords_of_a_package_index_are_in_no_log(context: Context, programs: Path) -> None:
+    said = "echo Looking in https://me:s3cret@index.example/simple"
+    _program(programs, "docker", WORKS.replace("shift", f"shift; {said}; {said} >&2"))
+    heard: list[str] = []
+    result = COMMAND.run(
+        ContainerizeRequest(increment="0043", build=True),
+        context.with_report(lambda progress: heard.append(str(progress))),
+    )
+    assert isinstance(result, ContainerizeResult)
+    assert "https://…@index.example" in result.log
+    written = [path.read_text("utf-8", "replace") for path in context.project.root.rglob("*") if path.is_file()]
+    assert not [text for text in (*written, *heard, result.log) if "s3cret" in text]

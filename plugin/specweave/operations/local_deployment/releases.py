@@ -9,6 +9,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -208,5 +209,6 @@ def _read(folder: Path) -> Release:
 def _tidy(context: Context, releases: Path) -> None:
     now = context.host.now().timestamp()
     for left in releases.glob(f"{_PREPARING}*"):
-        if now - left.stat().st_mtime > _STALE_S:
-            shutil.rmtree(left, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another process may have finished or removed it just now
+            if now - left.stat().st_mtime > _STALE_S:
+                shutil.rmtree(left, ignore_errors=True)

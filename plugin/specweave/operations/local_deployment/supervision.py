@@ -98,7 +98,7 @@ def activate(
     are not set here are as for the release that serves.
 
     Raises:
-        ConflictError: `port-in-use`; `api-key-missing` where what served demanded one, and its key is not known any more.
+        ConflictError: `port-in-use`; `api-key-missing` where the key that was demanded is not known any more.
         OperationError: `release-not-ready` with the reason; what served before still serves.
         HostError: `supervisor-failed`.
     """

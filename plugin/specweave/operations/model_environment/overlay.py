@@ -11,13 +11,12 @@ from pathlib import Path
 from specweave.command import Context, Progress
 from specweave.errors import HostError, ModelError
 from specweave.files.atomic import coded_errors
-from specweave.host import uv_program
+from specweave.host import uv_program, without_credentials
 from specweave.operations.model_environment.python import ModelPython
 
 COMPLETE = ".complete"
 _TIMEOUT_S = 900.0
 _NO_SOLUTION = 1
-_CREDENTIALS = re.compile(r"//[^/@\s]+@")
 
 
 def overlay(context: Context, python: ModelPython, wanted: Sequence[str]) -> Path | None:
@@ -100,7 +99,7 @@ def _uv(context: Context, folder: Path, *arguments: str) -> str:
     done = context.host.run(argv, cwd=folder, env={"UV_NO_PROGRESS": "1"}, timeout_s=_TIMEOUT_S)
     if done.returncode == 0:
         return done.stdout
-    said = _CREDENTIALS.sub("//…@", " ".join(done.stderr.split()))[-800:]
+    said = without_credentials(" ".join(done.stderr.split()))[-800:]
     if done.returncode == _NO_SOLUTION and "No solution found" in said:
         raise ModelError(
             "overlay-contradicts",
