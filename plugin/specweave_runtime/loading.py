@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from specweave_runtime import agreement
 from specweave_runtime import package as packages
 from specweave_runtime.outcomes import Outcome
 from specweave_runtime.package import Golden, GoldenRow, Manifest, PackageError, Signature
@@ -61,7 +62,7 @@ def prove(model: Model, rows: Sequence[Row]) -> None:
     together = model.predictor.many(rows)
     for number, (row, golden, outcome) in enumerate(zip(rows, model.golden.rows, together, strict=True), start=1):
         for given in (outcome, model.predictor.one(row)):
-            if not agrees(given, golden, model.golden.tolerance):
+            if not agrees(given, golden, model.golden):
                 raise PackageError(
                     f"golden row {number} of {model.manifest.name} {model.manifest.version}: "
                     f"expected {golden.prediction!r} {golden.probabilities or ''}, "
@@ -69,18 +70,10 @@ def prove(model: Model, rows: Sequence[Row]) -> None:
                 )
 
 
-def agrees(outcome: Outcome[Any], golden: GoldenRow, tolerance: float) -> bool:
+def agrees(outcome: Outcome[Any], row: GoldenRow, golden: Golden) -> bool:
     """Whether an outcome is the expected one: the same label, and every number within the tolerance."""
-    if golden.probabilities is not None:
-        pairs = zip(outcome.probabilities, golden.probabilities, strict=True)
-        return bool(outcome.prediction == golden.prediction) and all(abs(a - b) <= tolerance for a, b in pairs)
-    expected, given = golden.prediction, outcome.prediction
-    if isinstance(given, float) and isinstance(expected, int | float):
-        return _near(given, expected, tolerance)
-    if isinstance(expected, tuple):
-        return len(given) == len(expected) and all(_near(a, b, tolerance) for a, b in zip(given, expected, strict=True))
-    return bool(given == expected)
-
-
-def _near(given: float, expected: float, tolerance: float) -> bool:
-    return abs(given - expected) <= tolerance * max(1.0, abs(expected))
+    if row.probabilities is None:
+        return agreement.agrees(outcome.prediction, row.prediction, golden.tolerance, golden.scale)
+    return bool(outcome.prediction == row.prediction) and agreement.agrees(
+        tuple(outcome.probabilities), row.probabilities, golden.tolerance, golden.scale
+    )

@@ -116,18 +116,30 @@ class Executable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the model came from; paths are relative to the project."""
+    """Where the model came from; paths are relative to the project.
+
+    Attributes:
+        path, sha256: the model's file.
+        increment: number of the increment that made the package.
+        data, data_sha256: reference data.
+        held_out, held_out_sha256: rows for the comparison, where they were named.
+        target: the column that the model predicts, where it is known.
+        commit: of the project, None without git.
+    """
 
     path: str
     sha256: str
     increment: str
     data: str | None = None
     data_sha256: str | None = None
+    held_out: str | None = None
+    held_out_sha256: str | None = None
+    target: str | None = None
     commit: str | None = None
 
 
 class Attempt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One way of execution that was tried, and why it was not taken (None: it was)."""
+    """One way of execution that was tried, and why it was not taken (None: it was); `rows` counts hard ones too."""
 
     kind: Literal["onnx", "treelite", "estimator"]
     refused: str | None = None
@@ -137,32 +149,42 @@ class Attempt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Agreement of the executable model with the estimator on real rows.
+    """Agreement of the executable model with the estimator.
 
     Attributes:
-        rows: how many rows were compared.
+        rows: how many rows were compared, as they are; without `hard_rows`.
         label_mismatches: rows whose label differs; 0 in a validated package.
-        max_difference: largest absolute difference of a probability, or relative difference of a regression's value.
+        max_difference: largest absolute difference of a probability, or relative difference of a regression's value
+            (of one below the golden rows' `scale`: relative to that).
         tolerance: what `max_difference` may be.
-        held_out: whether the rows were named as held out by the user, rather than taken from the reference data.
+        origin: of the rows: held out by the user, taken from the reference data, or made up where there was no data.
         tried: every way in the order tried; the last is the one taken.
         estimator_us: microseconds of one row by the estimator, median.
         executable_us: microseconds of one row by the executable model, median.
+        hard_rows: how many more were compared: some of the rows with null or a category never seen put in.
     """
 
     rows: int
     label_mismatches: int
     max_difference: float
     tolerance: float
-    held_out: bool
+    origin: Literal["held-out", "reference", "made-up"]
     tried: tuple[Attempt, ...]
     estimator_us: float
     executable_us: float
+    hard_rows: int = 0
 
     @property
     def passed(self) -> bool:
         """Whether the gate is met: rows were compared, no label differs, no value differs by more than allowed."""
         return self.rows > 0 and self.label_mismatches == 0 and self.max_difference <= self.tolerance
+
+    @property
+    def compared(self) -> str:
+        """What was compared, in words: `1,114 held-out rows and 60 made hard from them`."""
+        named = {"held-out": "held-out rows", "reference": "rows of the reference data", "made-up": "made-up rows"}
+        hard = f" and {self.hard_rows:,} made hard from them" if self.hard_rows else ""
+        return f"{self.rows:,} {named[self.origin]}{hard}"
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -200,7 +222,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GoldenRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A real row and the estimator's own answer to it."""
+    """A row that was compared, and the estimator's own answer to it."""
 
     features: dict[str, Value]
     prediction: Value | tuple[float, ...]
@@ -212,11 +234,14 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         rows: 1 to some tens of rows, spread over the classes or the range of the target.
-        tolerance: allowed difference, absolute for probabilities, relative for values.
+        tolerance: allowed difference as a share of the expected number.
+        scale: size below which the difference is measured against it (`specweave_runtime.agreement`): 1 for
+            probabilities, a hundredth of the mean size for values.
     """
 
     rows: tuple[GoldenRow, ...]
     tolerance: float
+    scale: float
 
 
 def digest(path: Path) -> str:
@@ -252,11 +277,16 @@ def verify(package: Path, identity: str | None = None) -> Manifest:
         identity: the expected SHA-256 of manifest.json, where one is known.
 
     Raises:
-        PackageError: a file is missing, changed, or not listed; or the manifest is not the expected one.
+        PackageError: a file is missing, changed, or not listed; the manifest is not the expected one, or names a model
+            that is no file of the package.
     """
     if identity is not None and (actual := digest_of_manifest(package)) != identity:
         raise PackageError(f"{package}: manifest.json is {actual[:12]}, expected {identity[:12]}")
     manifest = read_manifest(package)
+    # What is opened must be among what is checked.
+    for name in (SIGNATURE, REFERENCE, GOLDEN, manifest.executable.file):
+        if name not in manifest.files:
+            raise PackageError(f"{package}: the manifest does not list {name}")
     present = {path.name for path in package.iterdir()} - {MANIFEST}
     if unlisted := sorted(present - manifest.files.keys()):
         raise PackageError(f"{package}: not in the manifest: {', '.join(unlisted)}")

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from specweave_runtime.agreement import agrees
+
 _TIMEOUT_S = 10.0
 _ROWS = 10
 _PATIENCE_S = 20.0
@@ -84,14 +86,14 @@ def smoke_test(client: Client, package: Path, digest: str) -> int:
         raise SmokeTestError(f"GET /model/info answers {status} {_shown(info)}, expected the digest {digest}")
     try:
         golden = json.loads((package / "golden.json").read_bytes())
-        rows, tolerance = golden["rows"][:_ROWS], float(golden["tolerance"])
+        rows, tolerance, scale = golden["rows"][:_ROWS], float(golden["tolerance"]), float(golden["scale"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SmokeTestError(f"{package / 'golden.json'} cannot be read: {error!r}") from error
     if not rows:
         raise SmokeTestError(f"{package / 'golden.json'} has no rows")
     for number, row in enumerate(rows, start=1):
         answer = _predict(client, row["features"], number)
-        if not _agrees(answer, row, tolerance):
+        if not _agrees(answer, row, tolerance, scale):
             expected = {"prediction": row["prediction"], "probabilities": row.get("probabilities")}
             raise SmokeTestError(f"golden row {number}: expected {_shown(expected)}, got {_shown(answer)}")
     return len(rows)
@@ -108,37 +110,14 @@ def _predict(client: Client, features: Mapping[str, object], number: int) -> Map
         time.sleep(0.2)
 
 
-def _agrees(answer: Mapping[str, Any], row: Mapping[str, Any], tolerance: float) -> bool:
-    given, expected = answer.get("prediction"), row["prediction"]
-    if row.get("probabilities") is None and _numeric(expected):
-        return _near(given, expected, tolerance)
-    return bool(given == expected) and _probabilities_agree(answer, row, tolerance)
-
-
-def _probabilities_agree(answer: Mapping[str, Any], row: Mapping[str, Any], tolerance: float) -> bool:
-    expected = row.get("probabilities")
-    if expected is None:
-        return True
+def _agrees(answer: Mapping[str, Any], row: Mapping[str, Any], tolerance: float, scale: float) -> bool:
+    given, expected, probabilities = answer.get("prediction"), row["prediction"], row.get("probabilities")
+    if probabilities is None:
+        return agrees(given, expected, tolerance, scale)
     if "probability" in answer:
         # Of two classes the service says how probable the second is.
-        values, expected = [answer["probability"]], expected[-1:]
-    else:
-        values = list(answer.get("probabilities", {}).values())
-    return len(values) == len(expected) and all(abs(a - b) <= tolerance for a, b in zip(values, expected, strict=True))
-
-
-def _numeric(value: object) -> bool:
-    return isinstance(value, float | list)
-
-
-def _near(given: Any, expected: Any, tolerance: float) -> bool:
-    if isinstance(expected, list):
-        return (
-            isinstance(given, list)
-            and len(given) == len(expected)
-            and all(_near(a, b, tolerance) for a, b in zip(given, expected, strict=True))
-        )
-    return isinstance(given, int | float) and abs(given - expected) <= tolerance * max(1.0, abs(expected))
+        return bool(given == expected) and agrees(answer["probability"], probabilities[-1], tolerance, scale)
+    return bool(given == expected) and agrees(answer.get("probabilities"), probabilities, tolerance, scale)
 
 
 def _shown(value: object) -> str:

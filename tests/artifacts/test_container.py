@@ -33,7 +33,7 @@ def manifest(**changes: Any) -> Manifest:
         "source": Source(path="models/credit.joblib", sha256="00" * 32, increment="0042"),
         "python": "3.12.1",
         "libraries": {"scikit-learn": "1.7.2"},
-        "parity": Parity(100, 0, 0.0, 1e-5, True, (), 100.0, 10.0),
+        "parity": Parity(100, 0, 0.0, 1e-5, "held-out", (), 100.0, 10.0),
         "files": {},
     }
     return Manifest(**{**values, **changes})

@@ -122,4 +122,4 @@ def test_a_regressor_on_diamonds(tmp_path: Path) -> None:
     values = np.array([answer["prediction"] for answer in answers(served)])
     expected = served.model.predict(served.held_out)
     assert len(expected) > 13_000
-    assert (np.abs(values - expected) / np.maximum(1, np.abs(expected))).max() <= TOLERANCE
+    assert (np.abs(values - expected) / np.abs(expected)).max() <= TOLERANCE

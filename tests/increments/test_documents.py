@@ -21,7 +21,7 @@ SIGNATURE = Signature(
 
 
 def manifest(version: str = "0001-v1", **parity: Any) -> Manifest:
-    measured = {"rows": 4454, "label_mismatches": 0, "max_difference": 2.2e-16, "tolerance": 1e-5, "held_out": True}
+    measured = {"rows": 4454, "label_mismatches": 0, "max_difference": 2.2e-16, "tolerance": 1e-5, "origin": "held-out"}
     return Manifest(
         format=1,
         name="credit-model",

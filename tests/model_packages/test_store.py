@@ -35,7 +35,7 @@ def lay(folder: Path, *, name: str = "price-model", version: str = "0043-v1") ->
     (folder / "model.onnx").write_bytes(b"a model")
     signature = Signature((Feature("x", "number"),), Output("regression"), (Input("numbers", "float64", ("x",)),))
     (folder / "signature.json").write_bytes(msgspec.json.encode(signature))
-    (folder / "golden.json").write_bytes(msgspec.json.encode(Golden((GoldenRow({"x": 1.0}, 2.0),), 1e-5)))
+    (folder / "golden.json").write_bytes(msgspec.json.encode(Golden((GoldenRow({"x": 1.0}, 2.0),), 1e-5, 1.0)))
     (folder / "reference.json").write_bytes(b"{}")
     manifest = Manifest(
         format=1,
@@ -47,7 +47,7 @@ def lay(folder: Path, *, name: str = "price-model", version: str = "0043-v1") ->
         source=Source("models/price.joblib", "0" * 64, version[:4]),
         python="3.11.7",
         libraries={},
-        parity=Parity(9, 0, 0.0, 1e-5, False, (Attempt("onnx"),), 80.0, 5.0),
+        parity=Parity(9, 0, 0.0, 1e-5, "reference", (Attempt("onnx"),), 80.0, 5.0),
         files={path.name: digest(path) for path in folder.iterdir()},
     )
     (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))

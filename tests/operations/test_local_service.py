@@ -51,7 +51,7 @@ def package(tmp_path: Path) -> Package:
     manifest = Manifest(
         format=1, name="credit", version="0043-v1", created="2026-11-20T12:00:00Z", estimator=("LogisticRegression",),
         executable=Executable("onnx", "model.onnx"), source=Source("m.joblib", "0" * 64, "0043"), python="3.11.7",
-        libraries={}, parity=Parity(1, 0, 0.0, 1e-5, False, (), 1.0, 1.0), files={},
+        libraries={}, parity=Parity(1, 0, 0.0, 1e-5, "reference", (), 1.0, 1.0), files={},
     )  # fmt: skip
     return Package(tmp_path / "package", manifest, Signature((), Output("regression"), ()), "d" * 64)
 
@@ -183,5 +183,5 @@ def test_an_increment_without_an_api_is_told_how_to_make_one(context: Context, p
     folder.mkdir(parents=True)
     with pytest.raises(NotFoundError) as caught, serve(context, Increment(context.project, folder), package):
         pass
-    assert caught.value.code == "api-missing"
+    assert caught.value.code == "service-missing"
     assert "/ml:create-api 0043" in caught.value.next_step

@@ -139,7 +139,7 @@ def test_a_kill_in_the_middle_leaves_no_half_environment_in_the_way(context: Con
 def manifest(kind: str, python: str) -> Manifest:
     path = Path("model")
     executable = Executable(kind, str(path))  # type: ignore[arg-type] # parametrized
-    parity = Parity(1, 0, 0.0, 0.0, False, (), 1.0, 1.0)
+    parity = Parity(1, 0, 0.0, 0.0, "reference", (), 1.0, 1.0)
     source = Source("m", "0", "0001")
     return Manifest(1, "m", "0001-v1", "", (), executable, source, python, {}, parity, {})
 

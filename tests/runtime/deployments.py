@@ -106,7 +106,7 @@ class Deployment:
         version = f"0001-v{number}"
         (folder / "model" / "model.json").write_text(json.dumps({"version": version, "factor": factor}))
         rows = [{"features": {"x": x}, "prediction": x * factor} for x in (1.0, 2.5)]
-        (folder / "model" / "golden.json").write_text(json.dumps({"rows": rows, "tolerance": 1e-6}))
+        (folder / "model" / "golden.json").write_text(json.dumps({"rows": rows, "tolerance": 1e-6, "scale": 1.0}))
         record = {
             "format": 1,
             "version": version,

@@ -23,6 +23,7 @@ from sklearn.preprocessing import OneHotEncoder
 from specweave_runtime.package import (
     GOLDEN,
     MANIFEST,
+    REFERENCE,
     SIGNATURE,
     Attempt,
     Executable,
@@ -137,7 +138,8 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / executable.file).write_bytes(content)
     (folder / SIGNATURE).write_bytes(msgspec.json.encode(signature))
-    (folder / GOLDEN).write_bytes(msgspec.json.encode(Golden(tuple(golden), 1e-5)))
+    (folder / REFERENCE).write_bytes(b"{}")
+    (folder / GOLDEN).write_bytes(msgspec.json.encode(Golden(tuple(golden), 1e-5, 1.0)))
     attempt = Attempt(executable.kind, None, ROWS)
     manifest = Manifest(
         format=1,
@@ -149,7 +151,7 @@ def write(
         source=Source("models/small.joblib", "0" * 64, "0042"),
         python="3.11.7",
         libraries={"scikit-learn": "1.9.1"},
-        parity=Parity(ROWS, 0, 0.0, 1e-5, True, (attempt,), 100.0, 5.0),
+        parity=Parity(ROWS, 0, 0.0, 1e-5, "held-out", (attempt,), 100.0, 5.0),
         files={path.name: digest(path) for path in folder.iterdir() if path.name != MANIFEST},
     )
     (folder / MANIFEST).write_bytes(msgspec.json.encode(manifest))

@@ -13,9 +13,23 @@ import pytest
 import sklearn
 from tests.runtime import packages
 
-from specweave_runtime.loading import Model, load, prove
-from specweave_runtime.outcomes import most_probable
-from specweave_runtime.package import GOLDEN, MANIFEST, SIGNATURE, Executable, Feature, PackageError, digest
+from specweave_runtime.loading import Model, agrees, load, prove
+from specweave_runtime.outcomes import Outcome, most_probable
+from specweave_runtime.package import (
+    GOLDEN,
+    MANIFEST,
+    REFERENCE,
+    SIGNATURE,
+    Executable,
+    Feature,
+    Golden,
+    GoldenRow,
+    Input,
+    Output,
+    PackageError,
+    Signature,
+    digest,
+)
 from specweave_runtime.predictors import Row
 from specweave_runtime.predictors.columns import Column
 
@@ -172,3 +186,48 @@ def test_an_executable_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     (package / MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(PackageError, match="magic"):
         load(package)
+
+
+class Outside:
+    """Leaves a mark when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+        return Path.mkdir, (self.mark,)
+
+
+def test_a_model_outside_the_package_is_never_opened(tmp_path: Path) -> None:
+    package = packages.regressor_package(tmp_path / "package", "estimator")
+    (tmp_path / "other.pkl").write_bytes(pickle.dumps(Outside(tmp_path / "mark")))
+    manifest = json.loads((package / MANIFEST).read_bytes())
+    manifest["executable"]["file"] = "../other.pkl"
+    (package / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(PackageError, match=r"does not list \.\./other\.pkl"):
+        load(package)
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("name", [SIGNATURE, GOLDEN, REFERENCE])
+def test_a_file_that_is_read_is_a_file_that_was_verified(tmp_path: Path, name: str) -> None:
+    package = packages.forest_package(tmp_path / "package", "treelite")
+    manifest = json.loads((package / MANIFEST).read_bytes())
+    del manifest["files"][name]
+    (package / MANIFEST).write_text(json.dumps(manifest))
+    (package / name).unlink()
+    with pytest.raises(PackageError, match=f"does not list {name}"):
+        load(package)
+
+
+def test_golden_rows_are_judged_as_the_parity_gate_judged_them() -> None:
+    small, large = GoldenRow({}, 5e-6), GoldenRow({}, 0.5)
+    assert not agrees(Outcome(0.0), small, Golden((small,), 1e-5, 5e-8))
+    assert agrees(Outcome(0.51), large, Golden((large,), 1e-5, 9.9e3))
+
+
+def test_the_text_for_null_is_made_another_where_a_caller_sends_it() -> None:
+    feature = Feature("colour", "string", nullable=True, categories=("red",), unknown_category="accept")
+    signature = Signature((feature,), Output("regression"), (Input("texts", "string", ("colour",), "(missing)"),))
+    column = Column(signature, signature.inputs[0])
+    assert column.array([[None], ["(missing)"], ["red"]]).tolist() == [["(missing)"], ["(missing)_"], ["red"]]

@@ -57,9 +57,9 @@ def service() -> Iterator[Service]:
     made.server.server_close()
 
 
-def package(folder: Path, *rows: Mapping[str, Any], tolerance: float = 1e-5) -> Path:
+def package(folder: Path, *rows: Mapping[str, Any], tolerance: float = 1e-5, scale: float = 1.0) -> Path:
     listed = [{"features": {"x": 1}, "probabilities": None, **row} for row in rows]
-    (folder / "golden.json").write_text(json.dumps({"rows": listed, "tolerance": tolerance}))
+    (folder / "golden.json").write_text(json.dumps({"rows": listed, "tolerance": tolerance, "scale": scale}))
     return folder
 
 
@@ -106,6 +106,12 @@ def test_other_answers_fail_and_are_shown(
         smoke_test(service.client, package(tmp_path, row), "d")
 
 
+def test_a_small_value_is_compared_by_its_own_scale(service: Service, tmp_path: Path) -> None:
+    service.answers["/predict"] = [(200, {"prediction": 0.0})]
+    with pytest.raises(SmokeTestError, match="golden row 1: expected"):
+        smoke_test(service.client, package(tmp_path, {"prediction": 5e-6}, scale=5e-8), "d")
+
+
 @pytest.mark.parametrize(("status", "body"), [(401, {}), (500, b"Internal Server Error"), (200, b"no JSON"), (200, [])])
 def test_what_is_no_answer_fails(service: Service, tmp_path: Path, status: int, body: object) -> None:
     service.answers["/predict"] = [(status, body)]
@@ -123,7 +129,7 @@ def test_a_rate_limit_is_waited_for(service: Service, tmp_path: Path) -> None:
     assert smoke_test(service.client, package(tmp_path, {"prediction": 1}), "d") == 1
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"rows": [], "tolerance": 0}', '{"rows": [{}]}'])
+@pytest.mark.parametrize("text", ["", "[]", '{"rows": [], "tolerance": 0, "scale": 1}', '{"rows": [{}]}'])
 def test_a_package_without_golden_rows_fails(service: Service, tmp_path: Path, text: str) -> None:
     (tmp_path / "golden.json").write_text(text)
     with pytest.raises(SmokeTestError, match=r"golden\.json"):

@@ -127,6 +127,7 @@ def measure(
             corpus=corpus(golden, same_model=same_model),
             arrivals=arrivals,
             tolerance=golden.tolerance,
+            scale=golden.scale,
             header_variables={_KEY_HEADER: place.key_variable} if place.key_variable else {},
             cores=place.engine_cores,
         )

@@ -81,7 +81,8 @@ def _package(folder: Path) -> None:
     folder.mkdir(parents=True)
     signature = Signature((Feature("x", "number"),), Output("regression"), (Input("numbers", "float64", ("x",)),))
     (folder / "signature.json").write_bytes(msgspec.json.encode(signature))
-    (folder / "golden.json").write_bytes(msgspec.json.encode(Golden((GoldenRow({"x": 1.0}, 2.0),), 1e-5)))
+    (folder / "golden.json").write_bytes(msgspec.json.encode(Golden((GoldenRow({"x": 1.0}, 2.0),), 1e-5, 1.0)))
+    (folder / "reference.json").write_bytes(b"{}")
     (folder / "model.onnx").write_bytes(b"a model")
     manifest = Manifest(
         format=1,
@@ -93,7 +94,7 @@ def _package(folder: Path) -> None:
         source=Source("models/price.joblib", "0" * 64, "0043"),
         python="3.12.1",
         libraries={},
-        parity=Parity(9, 0, 0.0, 1e-5, False, (), 80.0, 5.0),
+        parity=Parity(9, 0, 0.0, 1e-5, "reference", (), 80.0, 5.0),
         files={path.name: digest(path) for path in folder.iterdir()},
     )
     (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))

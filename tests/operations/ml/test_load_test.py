@@ -68,7 +68,7 @@ def increment(context: Context) -> Increment:
                 (Input("rows", "float64", ("age", "job")),),
             )
         ),
-        "golden.json": msgspec.json.encode(Golden(rows, 1e-5)),
+        "golden.json": msgspec.json.encode(Golden(rows, 1e-5, 1.0)),
         "reference.json": b"{}",
         "model.onnx": b"never opened by the tool",
     }
@@ -77,7 +77,7 @@ def increment(context: Context) -> Increment:
     manifest = Manifest(
         format=1, name="credit", version="0001-v1", created="2026-11-20T12:00:00Z", estimator=("LogisticRegression",),
         executable=Executable("onnx", "model.onnx"), source=Source("m.joblib", "0" * 64, "0001"), python="3.11.7",
-        libraries={}, parity=Parity(3, 0, 0.0, 1e-5, True, (), 1.0, 1.0),
+        libraries={}, parity=Parity(3, 0, 0.0, 1e-5, "held-out", (), 1.0, 1.0),
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )  # fmt: skip
     (package / "manifest.json").write_bytes(msgspec.json.encode(manifest))
@@ -386,7 +386,7 @@ def test_an_environment_without_a_deployment_is_refused(
 def test_without_an_api_the_next_step_is_to_make_one(context: Context, increment: Increment) -> None:
     with pytest.raises(NotFoundError) as caught:
         run(context)
-    assert caught.value.code == "api-missing"
+    assert caught.value.code == "service-missing"
 
 
 def test_the_default_rates_are_those_of_the_documentation() -> None:

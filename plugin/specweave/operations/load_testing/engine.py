@@ -116,6 +116,7 @@ class Engine:
             self._requests,
             offsets,
             tolerance=self._plan.tolerance,
+            scale=self._plan.scale,
             timeout_s=self._plan.timeout_s,
             report=report,
         )

@@ -65,7 +65,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         steps: run in this order, with a pause in which queues drain.
         corpus: bodies, used in turn.
         arrivals: `poisson` is how independent callers arrive; `constant` spaces evenly, which flatters a server.
-        tolerance: allowed difference of numbers, absolute up to 1 and relative beyond.
+        tolerance, scale: allowed difference of numbers; see `specweave_runtime.agreement.near`.
         timeout_s: from the intended start of a request to the end of its answer.
         connections: overrides what each step asks for.
         seed: of the random arrivals.
@@ -78,6 +78,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     corpus: tuple[Exchange, ...]
     arrivals: Arrivals = "poisson"
     tolerance: float = 1e-5
+    scale: float = 1.0
     timeout_s: float = 10.0
     connections: int | None = None
     seed: int = 0

@@ -49,10 +49,12 @@ class Run:
         offsets: Sequence[float],
         *,
         tolerance: float,
+        scale: float,
         timeout_s: float,
         report: Callable[[float, int, int], None] = lambda _fraction, _done, _failed: None,
     ) -> None:
-        self._pool, self._requests, self._tolerance = pool, requests, tolerance
+        self._pool, self._requests = pool, requests
+        self._tolerance, self._scale = tolerance, scale
         self._timeout_s, self._report = timeout_s, report
         self._count = len(offsets)
         self.start = time.monotonic() + _LEAD_S
@@ -93,7 +95,8 @@ class Run:
             outcome, reason = status, excerpt(body)
         else:
             try:
-                reason = find_fault(body, self._requests[index % len(self._requests)].exchange, self._tolerance)
+                exchange = self._requests[index % len(self._requests)].exchange
+                reason = find_fault(body, exchange, self._tolerance, self._scale)
             except ValueError as error:
                 outcome, reason = int(Outcome.MALFORMED), f"{error}: {excerpt(body)}"
             else:

@@ -12,7 +12,7 @@ from specweave.artifacts.requirements import pinned
 from specweave.command import Context, Progress
 from specweave.errors import ConflictError, ModelError
 from specweave.files import atomic
-from specweave.host import Host
+from specweave.increments import repository
 from specweave.model_packages import store
 from specweave.model_packages.store import Package
 from specweave.operations.model_environment.call import call
@@ -73,7 +73,7 @@ def build_package(
         data: reference data with the columns of the training data.
         name: of the model; made into letters, digits and hyphens.
         increment_number: the version starts with it.
-        held_out: rows the model has not seen, for the comparison; else all rows of `data`, at most 20,000.
+        held_out: rows the model has not seen, for the comparison, all of them; else at most 20,000 rows of `data`.
         target: the column of the data that the model predicts, where it is not evident.
         metadata: what to register with the version; JSON types.
 
@@ -110,7 +110,7 @@ def build_package(
             created=context.host.now().isoformat(timespec="seconds").replace("+00:00", "Z"),
             estimator=inspection.estimator,
             executable=msgspec.convert(taken["executable"], Executable),
-            source=_source(context, asked, increment_number),
+            source=_source(context, asked, increment_number, inspection.target),
             python=inspection.python.version,
             libraries=inspection.libraries,
             parity=_parity(taken, attempts),
@@ -163,28 +163,32 @@ def _attempt(context: Context, asked: _Asked, kind: Kind, folder: Path) -> dict[
         return {"attempt": {"kind": kind, "refused": error.message}}
 
 
-def _source(context: Context, asked: _Asked, increment_number: str) -> Source:
+def _source(context: Context, asked: _Asked, increment_number: str, target: str | None) -> Source:
     return Source(
         path=context.project.relative(asked.model),
         sha256=digest(asked.model),
         increment=increment_number,
         data=context.project.relative(asked.data) if asked.data else None,
         data_sha256=digest(asked.data) if asked.data else None,
-        commit=_commit(context.host, context.project.root),
+        held_out=context.project.relative(asked.held_out) if asked.held_out else None,
+        held_out_sha256=digest(asked.held_out) if asked.held_out else None,
+        target=target,
+        commit=repository.head(context.project.root).commit,
     )
 
 
 def _parity(taken: dict[str, Any], attempts: tuple[Attempt, ...]) -> Parity:
     last = attempts[-1]
     return Parity(
-        rows=last.rows,
+        rows=taken["rows"],
         label_mismatches=last.label_mismatches,
         max_difference=last.max_difference,
         tolerance=taken["tolerance"],
-        held_out=taken["held_out"],
+        origin=taken["origin"],
         tried=attempts,
         estimator_us=taken["estimator_us"],
         executable_us=taken["executable_us"],
+        hard_rows=taken["hard_rows"],
     )
 
 
@@ -194,11 +198,6 @@ def _requirement(name: str) -> str:
     if name == "treelite":
         return f"treelite=={pinned('treelite', name)}"
     return name
-
-
-def _commit(host: Host, root: Path) -> str | None:
-    done = host.run(["git", "-C", str(root), "rev-parse", "--verify", "--quiet", "HEAD"], timeout_s=30)
-    return done.stdout.strip() or None if done.returncode == 0 else None
 
 
 def _write(folder: Path, name: str, value: object) -> None:

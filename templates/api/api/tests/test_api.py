@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from specweave_runtime.agreement import agrees
 from specweave_runtime.package import Feature, GoldenRow, read_golden, read_manifest, read_signature
 from starlette.testclient import TestClient
 
@@ -46,10 +47,10 @@ def test_a_golden_row_gets_the_expected_answer(client: TestClient, golden: Golde
     if SIGNATURE.output.task == "classification":
         assert answer["prediction"] == golden.prediction
     else:
-        assert answer["prediction"] == pytest.approx(golden.prediction, rel=GOLDEN.tolerance)
+        assert agrees(answer["prediction"], golden.prediction, GOLDEN.tolerance, GOLDEN.scale)
     if golden.probabilities is not None:
-        given = answer.get("probabilities", {}).values() or [1 - answer["probability"], answer["probability"]]
-        assert list(given) == pytest.approx(list(golden.probabilities), abs=GOLDEN.tolerance)
+        given = answer.get("probabilities") or [1 - answer["probability"], answer["probability"]]
+        assert agrees(given, golden.probabilities, GOLDEN.tolerance, GOLDEN.scale)
     assert answer["model_version"] == read_manifest(PACKAGE).version
     assert answer["inference_time_ms"] >= 0
 

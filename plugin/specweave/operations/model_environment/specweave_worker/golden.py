@@ -7,29 +7,20 @@ import pandas as pd
 
 from .describe import plain
 from .frames import plain_rows
-from .subject import Answer, Subject, spread
+from .subject import Answer
 
 ROWS, HARD_ROWS = 24, 16
 
 
-def golden(subject: Subject, rows: pd.DataFrame, hard: pd.DataFrame, tolerance: float) -> dict[str, Any]:
-    """golden.json.
+def choose(expected: Answer, rows: int, hard: int) -> list[int]:
+    """Places of the rows to keep, over all answers: some of the first `rows`, some of the `hard` ones behind them."""
+    chosen = _choose({name: values[:rows] for name, values in expected.items()})
+    return chosen + [rows + at for at in _evenly(np.arange(hard), HARD_ROWS)] if hard else chosen
 
-    Args:
-        subject: gives the expected answers.
-        rows: to choose from.
-        hard: rows with null, or with a category never seen, where the model takes them.
-        tolerance: allowed difference.
-    """
-    chosen = rows.iloc[_choose(subject.predict(rows))]
-    if len(hard):
-        chosen = pd.concat([chosen, spread(hard, HARD_ROWS)], ignore_index=True)
-    expected = subject.predict(chosen)
-    features = plain_rows(chosen, subject.types)
-    return {
-        "rows": [{"features": row, **_expected(expected, index)} for index, row in enumerate(features)],
-        "tolerance": tolerance,
-    }
+
+def golden_rows(frame: pd.DataFrame, types: dict[str, str], expected: Answer) -> list[dict[str, Any]]:
+    """Rows as JSON has them, each with its answer."""
+    return [{"features": row, **_expected(expected, index)} for index, row in enumerate(plain_rows(frame, types))]
 
 
 def _choose(answer: Answer) -> list[int]:
@@ -44,8 +35,8 @@ def _choose(answer: Answer) -> list[int]:
     return list(dict.fromkeys([*_evenly(np.lexsort((confidence, labels))), *first[:ROWS].tolist()]))
 
 
-def _evenly(order: Any) -> list[int]:
-    places = np.unique(np.linspace(0, len(order) - 1, min(ROWS, len(order))).astype(int))
+def _evenly(order: Any, count: int = ROWS) -> list[int]:
+    places = np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).astype(int))
     return [int(order[place]) for place in places]
 
 

@@ -13,7 +13,7 @@ from .engine import most_probable
 from .failure import Refused, reason
 from .graph import Graph, Part, check
 from .sklearn_subject import SklearnSubject
-from .subject import Answer, Subject
+from .subject import Answer, Subject, null_text
 
 FILE, NUMBERS, TEXTS = "model.onnx", "numbers", "texts"
 
@@ -43,8 +43,11 @@ class OnnxEngine:
         for entry in self.inputs:
             columns = frame[entry["features"]]
             if entry["dtype"] == "string":
-                texts = columns.astype(object)
-                feed[entry["name"]] = texts.where(texts.notna(), entry.get("missing")).to_numpy(dtype=object)
+                texts, missing = columns.astype(object), entry.get("missing")
+                if missing:
+                    # As `specweave_runtime.predictors.columns`: a text that a caller sent is no null.
+                    texts = texts.where(texts != missing, f"{missing}_")
+                feed[entry["name"]] = texts.where(texts.notna(), missing).to_numpy(dtype=object)
             else:
                 feed[entry["name"]] = columns.to_numpy(dtype=np.float64).astype(entry["dtype"])
         return feed
@@ -95,7 +98,7 @@ def open_engine(subject: Subject, folder: Path) -> OnnxEngine:
 def _convert(subject: SklearnSubject) -> tuple[ModelProto, list[dict[str, Any]], ValueInfoProto]:
     texts = [feature["name"] for feature in subject.features if feature["type"] == "string"]
     numbers = [feature["name"] for feature in subject.features if feature["type"] != "string"]
-    graph = Graph(_missing(subject.features))
+    graph = Graph(null_text(subject.features))
     groups, tensors, inputs = [], [], []
     if numbers:
         groups.append(Part.of(NUMBERS, len(numbers)))
@@ -116,12 +119,3 @@ def _convert(subject: SklearnSubject) -> tuple[ModelProto, list[dict[str, Any]],
     model = graph.build(tensors, [output])
     check(model)
     return model, inputs, output
-
-
-def _missing(features: list[dict[str, Any]]) -> str:
-    """A text for null that no category is."""
-    taken = {value for feature in features for value in feature.get("categories") or ()}
-    text = "(missing)"
-    while text in taken:
-        text += "_"
-    return text

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from . import frames
+from .acceptance import described, refusals
 from .failure import WorkerError
 
 Array = npt.NDArray[Any]
@@ -77,16 +78,37 @@ class Subject(ABC):
                 "give the data as the model was trained on it",
             ) from error
 
-    def rows(self, held_out: str | None) -> tuple[pd.DataFrame, bool]:
-        """Rows for the comparison, at most 20,000 spread evenly, and whether the user held them out."""
-        frame = self.table(Path(held_out), None).frame if held_out else self.frame
-        return spread(frame, LIMIT_ROWS), held_out is not None
+    def rows(self, held_out: str | None) -> tuple[pd.DataFrame, str]:
+        """Rows for the comparison and their origin: all that are held out, else at most 20,000 spread evenly.
+
+        Rows that a service refuses are left out, and a note says so.
+
+        Raises:
+            WorkerError: `data-not-served` where none is left.
+        """
+        frame = self.table(Path(held_out), None).frame if held_out else spread(self.frame, LIMIT_ROWS)
+        refused = refusals(frame, self.features)
+        if refused:
+            out = np.logical_or.reduce(list(refused.values()))
+            if out.all():
+                raise WorkerError(
+                    "data-not-served",
+                    f"the service of {self.path.name} would refuse every row for the comparison: {described(refused)}",
+                    "give data as the model was trained on it",
+                )
+            self.notes.append(
+                f"{int(out.sum()):,} of {len(out):,} rows were left out of the comparison, as the service refuses "
+                f"them: {described(refused)}."
+            )
+            frame = frame[~out].reset_index(drop=True)
+        return frame, "held-out" if held_out else "reference" if self.real else "made-up"
 
     def hard_rows(self, frame: pd.DataFrame, each: int = 20) -> pd.DataFrame:
         """Rows of `frame` with null, or a category never seen, in one feature after the other, as far as accepted."""
         pieces = []
+        null = null_text(self.features)
         for feature in self.features:
-            for value in _hard_values(feature):
+            for value in _hard_values(feature, null):
                 piece = spread(frame, each)
                 piece[feature["name"]] = pd.Series(
                     [value] * len(piece), dtype=object if feature["type"] == "string" else None
@@ -95,11 +117,23 @@ class Subject(ABC):
         return pd.concat(pieces, ignore_index=True) if pieces else frame.iloc[:0]
 
 
-def _hard_values(feature: dict[str, Any]) -> list[Any]:
+def null_text(features: list[dict[str, Any]]) -> str:
+    """A text for null in a tensor; neither it, nor it with `_` behind, is a category.
+
+    A caller may send this very text: then the service, as `OnnxEngine.feed`, puts `_` behind it.
+    """
+    taken = {value for feature in features for value in feature.get("categories") or ()}
+    text = "(missing)"
+    while taken & {text, f"{text}_"}:
+        text += "_"
+    return text
+
+
+def _hard_values(feature: dict[str, Any], null: str) -> list[Any]:
     values: list[Any] = [np.nan] if feature["nullable"] else []
     if feature.get("unknown_category") == "accept" and feature.get("categories"):
         if feature["type"] == "string":
-            values.append("never seen before")
+            values += ["never seen before", null]
         elif feature["type"] in ("integer", "number"):
             values.append(max(feature["categories"]) + 1)
     return values
