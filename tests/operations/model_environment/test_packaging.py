@@ -78,8 +78,9 @@ def test_the_credit_forest_runs_in_onnxruntime_and_answers_all_held_out_loans_as
     parity = package.manifest.parity
     assert package.manifest.executable.kind == "onnx"
     assert parity.passed
-    assert parity.held_out
-    assert parity.rows >= len(held_out) == 1114
+    assert parity.origin == "held-out"
+    assert parity.rows == len(held_out) == 1114
+    assert 0 < parity.hard_rows == parity.tried[-1].rows - parity.rows
     assert parity.executable_us < parity.estimator_us
     assert package.manifest.version == "0043-v1"
     assert package.manifest.estimator == ("Pipeline", "RandomForestClassifier")
@@ -98,7 +99,7 @@ def test_the_diamond_forest_with_ordered_texts_answers_all_held_out_stones_as_th
 
     agree(package, model, held_out.drop(columns="price"))
     assert package.manifest.executable.kind == "onnx"
-    assert package.manifest.parity.rows >= len(held_out) == 13485
+    assert package.manifest.parity.rows == len(held_out) == 13485
     assert package.signature.output.task == "regression"
 
 
@@ -270,6 +271,8 @@ def test_without_data_the_rows_are_made_up_and_the_manifest_says_so(workspace: W
     assert any("No reference data" in note for note in package.manifest.notes)
     assert package.manifest.source.data is None
     assert package.manifest.parity.passed
+    assert package.manifest.parity.origin == "made-up"
+    assert "made-up rows" in package.manifest.parity.compared
     agree(package, model, frame)
 
 
@@ -321,3 +324,96 @@ def test_a_failure_leaves_nothing_behind(workspace: Workspace) -> None:
     assert store.versions(workspace.context.project, "broken") == []
     staging = workspace.root / ".specweave" / "cache" / "packages"
     assert not staging.exists() or not list(staging.iterdir())
+
+
+def named_like_null() -> tuple[pd.DataFrame, pd.Series]:
+    """Texts that a csv reader takes for null by itself, as categories of their own."""
+    random = np.random.default_rng(5)
+    frame = pd.DataFrame({"material": random.choice(np.array(["None", "brick", "NA"]), 300).astype(object)})
+    return frame, pd.Series(np.where(frame["material"] == "None", "bare", "built"))
+
+
+def test_categories_named_like_null_are_read_as_the_texts_they_are(workspace: Workspace) -> None:
+    frame, label = named_like_null()
+    model = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(frame, label)
+
+    package = workspace.build("named-like-null", model, frame.assign(label=label))
+
+    feature = package.signature.features[0]
+    assert (feature.categories, feature.nullable) == (("NA", "None", "brick"), False)
+    assert {row.features["material"] for row in read_golden(package.path).rows} == {"NA", "None", "brick"}
+    agree(package, model, frame)
+
+
+def test_other_words_for_null_stay_null_beside_such_a_category(workspace: Workspace) -> None:
+    frame, label = named_like_null()
+    frame.loc[::9, "material"] = np.nan
+    model = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(frame, label)
+    written = frame.fillna({"material": "N/A"}).assign(label=label)
+
+    package = workspace.build("null-and-none", model, written)
+
+    assert package.signature.features[0].nullable
+    assert {row.features["material"] for row in read_golden(package.path).rows} >= {"None", None}
+    agree(package, model, frame)
+
+
+def test_rows_that_the_service_refuses_are_neither_compared_nor_golden_and_the_manifest_says_so(
+    workspace: Workspace,
+) -> None:
+    frame, label = named_like_null()
+    model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression()).fit(frame, label)
+    held_out = frame.assign(label=label)
+    held_out.loc[::3, "material"] = np.nan
+
+    package = workspace.build(
+        "refused-rows", model, frame.assign(label=label), held_out=workspace.data("with-null.csv", held_out)
+    )
+
+    assert not package.signature.features[0].nullable
+    assert package.manifest.parity.rows == 200
+    assert any("100 of 300 rows were left out" in note and "material" in note for note in package.manifest.notes)
+    assert None not in {row.features["material"] for row in read_golden(package.path).rows}
+
+
+def test_data_of_which_the_service_would_refuse_every_row_is_refused(workspace: Workspace) -> None:
+    frame, label = named_like_null()
+    model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression()).fit(frame, label)
+    held_out = frame.assign(label=label, material=np.nan)
+
+    with pytest.raises(ModelError) as refused:
+        workspace.build("all-refused", model, frame.assign(label=label), held_out=workspace.data("null.csv", held_out))
+    assert refused.value.code == "data-not-served"
+
+
+def test_the_text_that_stands_for_null_is_a_text_like_others_when_a_caller_sends_it(workspace: Workspace) -> None:
+    frame, label = mixed()
+    label = pd.Series(np.where(frame["colour"].isna(), "high", label))
+    model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression()).fit(frame[["colour"]], label)
+
+    package = workspace.build("sent-missing", model, frame[["colour"]].assign(label=label))
+
+    text = package.signature.inputs[0].missing
+    sent = pd.DataFrame({"colour": [text, "(missing)", "never seen before", np.nan, "red"]}, dtype=object)
+    assert package.manifest.executable.kind == "onnx"
+    assert text in {row.features["colour"] for row in read_golden(package.path).rows}
+    agree(package, model, sent)
+
+
+def test_every_held_out_row_is_compared_and_what_was_put_in_is_counted_apart(workspace: Workspace) -> None:
+    random = np.random.default_rng(6)
+    frame = pd.DataFrame({"size": random.normal(size=20_500), "price": 0.0}).assign(price=lambda f: f["size"] * 5e-6)
+    model = make_pipeline(SimpleImputer(), LinearRegression()).fit(frame[["size"]], frame["price"])
+
+    package = workspace.build(
+        "all-held-out", model, frame.head(50), target="price", held_out=workspace.data("many.csv", frame)
+    )
+
+    parity, source, golden = package.manifest.parity, package.manifest.source, read_golden(package.path)
+    assert (parity.rows, parity.hard_rows, parity.origin) == (20_500, 20, "held-out")
+    assert parity.compared == "20,500 held-out rows and 20 made hard from them"
+    assert (source.held_out, source.target) == ("data/many.csv", "price")
+    assert source.held_out_sha256 == hashlib.sha256((workspace.root / "data" / "many.csv").read_bytes()).hexdigest()
+    # A difference is measured as the parity gate measures it, also where all answers are small.
+    expected = model.predict(frame[["size"]])
+    assert golden.scale == pytest.approx(0.01 * np.abs(expected).mean(), rel=0.01)

@@ -1,5 +1,6 @@
 """The reference data: read, matched with the model, typed from all of its rows."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,11 @@ from .describe import Known, features_of, names_of, output_of
 from .failure import WorkerError, reason
 
 PARQUET = (".parquet", ".pq")
+# What a cell of a csv file is taken for null by: the list of pandas' `read_csv`, the same with every version of it.
+NULLS = frozenset(
+    {"", "#N/A N/A", "#N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A"}
+    | {"NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
+)
 
 
 @dataclass(frozen=True)
@@ -28,8 +34,13 @@ class Table:
     ignored: list[str]
 
 
-def read(path: Path, texts: list[str]) -> pd.DataFrame:
-    """A csv or parquet file as it is; the columns of `texts` are read as text.
+def read(path: Path, texts: Mapping[str, Collection[str]]) -> pd.DataFrame:
+    """A csv or parquet file as it is.
+
+    Args:
+        path: the file.
+        texts: columns that are read as text → texts there that are no null, though they look like it: a category may
+            be named None or NA.
 
     Raises:
         WorkerError: `data-unreadable`, `data-empty`.
@@ -38,8 +49,7 @@ def read(path: Path, texts: list[str]) -> pd.DataFrame:
         if path.suffix.lower() in PARQUET:
             data = pd.read_parquet(path)
         else:
-            separator = "\t" if path.suffix.lower() == ".tsv" else ","
-            data = pd.read_csv(path, dtype=dict.fromkeys(texts, str), sep=separator, low_memory=False)
+            data = _read_csv(path, "\t" if path.suffix.lower() == ".tsv" else ",", texts)
     except MemoryError:
         raise
     except Exception as error:
@@ -54,6 +64,18 @@ def read(path: Path, texts: list[str]) -> pd.DataFrame:
     return data
 
 
+def _read_csv(path: Path, separator: str, texts: Mapping[str, Collection[str]]) -> pd.DataFrame:
+    names = pd.read_csv(path, sep=separator, nrows=0).columns
+    return pd.read_csv(
+        path,
+        sep=separator,
+        dtype=dict.fromkeys(texts, str),
+        na_values={name: sorted(NULLS.difference(texts.get(name, ()))) for name in names},
+        keep_default_na=False,
+        low_memory=False,
+    )
+
+
 def table(path: Path, model: Any, target: str | None) -> Table:
     """Match a data file with the features of a fitted model.
 
@@ -62,7 +84,7 @@ def table(path: Path, model: Any, target: str | None) -> Table:
     """
     names = names_of(model)
     known = features_of(model, names) if names else []
-    data = read(path, [feature.name for feature in known if feature.text])
+    data = read(path, {feature.name: feature.categories or () for feature in known if feature.text})
     if names is None:
         names, target = by_position(path, data, int(model.n_features_in_), target, _classes(model))
     if absent := [name for name in names if name not in data.columns]:

@@ -78,7 +78,8 @@ class OnnxSubject(Subject):
 
     def table(self, path: Path, target: str | None, width: int | None = None) -> frames.Table:
         """A data file: columns named like the tensors, else all columns but the target in their order."""
-        texts = [name for name, dtype, count in self._tensors if dtype == "string" and count == 1]
+        # A tensor of texts holds no null.
+        texts = {name: frames.NULLS for name, dtype, count in self._tensors if dtype == "string" and count == 1}
         data = frames.read(path, texts)
         names = [name for tensor in self._tensors for name in _names(*tensor)]
         if hasattr(self, "features"):
