@@ -10,7 +10,7 @@ from specweave.increments import deployment, store
 from specweave.increments.store import Increment
 from specweave.model_packages import store as packages
 from specweave.model_packages.store import Package
-from specweave_runtime.package import digest
+from specweave_runtime.package import Source, digest
 
 MODEL_SUFFIXES = frozenset({".joblib", ".pkl", ".pickle", ".skops", ".onnx"})
 _VERSION_SUFFIX = re.compile(r"(?<=.)[-_. ]?v?\d+(\.\d+)*$", re.IGNORECASE)
@@ -113,7 +113,7 @@ def choose_name(increment: Increment | None, source: Increment, model: Path, nam
 
 
 def present_package(increment: Increment | None, name: str, inputs: Inputs) -> Package | None:
-    """The newest package of the increment that was made from just these files.
+    """The newest package of the increment that was made, and compared with the estimator, from just this.
 
     Raises:
         ModelError: `package-invalid` for one that was changed.
@@ -124,12 +124,22 @@ def present_package(increment: Increment | None, name: str, inputs: Inputs) -> P
     mine = [version for _, version in packages.versions(project, name) if version.startswith(f"{increment.number}-")]
     for version in reversed(mine):
         package = packages.open_package(project, name, version)
-        source = package.manifest.source
-        same_data = source.data_sha256 == (digest(inputs.data) if inputs.data else None)
         same_metadata = inputs.metadata is None or package.manifest.metadata == dict(inputs.metadata)
-        if source.sha256 == digest(inputs.model) and same_data and same_metadata:
+        if same_metadata and _made_from(package.manifest.source, inputs):
             return package
     return None
+
+
+def _made_from(source: Source, inputs: Inputs) -> bool:
+    # A target that nobody named is found again from the same data.
+    return inputs.target in (None, source.target) and all(
+        before == (digest(path) if path else None)
+        for before, path in (
+            (source.sha256, inputs.model),
+            (source.data_sha256, inputs.data),
+            (source.held_out_sha256, inputs.held_out),
+        )
+    )
 
 
 def _held(source: Increment) -> Path:
