@@ -6,7 +6,7 @@ import shutil
 import time
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -176,8 +176,9 @@ def staging(project: Project) -> Iterator[Path]:
     with coded_errors(path):
         path.mkdir(parents=True)
         for left in root.iterdir():
-            if left != path and time.time() - left.stat().st_mtime > _STALE_S:
-                shutil.rmtree(left, ignore_errors=True)
+            with suppress(FileNotFoundError):  # another process may be done with its own meanwhile
+                if left != path and time.time() - left.stat().st_mtime > _STALE_S:
+                    shutil.rmtree(left, ignore_errors=True)
         try:
             yield path
         finally:
