@@ -165,7 +165,11 @@ def read(folder: Path) -> Entries:
 
 def _change(folder: Path, path: str, content: bytes, entry: dict[str, Any] | None, kind: str) -> Change:
     if entry is not None and entry.get("kind") != kind:
-        raise ConflictError("file-of-another-kind", f"{folder / path} was generated as {entry.get('kind')}, not {kind}")
+        raise ConflictError(
+            "file-of-another-kind",
+            f"{folder / path} was generated as {entry.get('kind')}, not {kind}",
+            next_step=f"restore {NAME} from git",
+        )
     target = _target(folder, path)
     if not target.exists():
         return Change(path, "create")

@@ -58,7 +58,11 @@ def inside(path: str) -> str:
     """
     parts = path.split("/")
     if "\\" in path or "\0" in path or any(part in {"", ".", ".."} for part in parts):
-        raise InvalidInputError("path-leaves-folder", f"{path!r} is no path below the folder that is generated")
+        raise InvalidInputError(
+            "path-leaves-folder",
+            f"{path!r} is no path below the folder that is generated",
+            next_step="restore .generated.json from git, if that is where it stands",
+        )
     return path
 
 
