@@ -64,6 +64,19 @@ def test_the_documents_of_a_model_say_what_a_reviewer_wants_to_know(context: Con
     assert "\n\n\n" not in spec + plan
 
 
+@pytest.mark.parametrize(
+    ("measured", "words"),
+    [
+        ({"origin": "reference"}, "4,454 rows of the reference data: 0 labels differ"),
+        ({"origin": "made-up", "rows": 2000}, "2,000 made-up rows: 0 labels differ"),
+        ({"rows": 40, "hard_rows": 60}, "40 held-out rows and 60 made hard from them: 0 labels differ"),
+    ],
+)
+def test_the_spec_says_which_rows_were_compared(context: Context, measured: dict[str, Any], words: str) -> None:
+    increment = store.create(context, "deploy-credit-model", kind="deployment", values=values(**measured))
+    assert words in (increment.folder / "spec.md").read_text()
+
+
 def test_before_there_is_a_model_the_documents_say_how_to_get_one(context: Context) -> None:
     increment = store.create(context, "deploy-credit-model", kind="deployment", links=["0000-credit-model"])
     spec = (increment.folder / "spec.md").read_text()

@@ -91,12 +91,12 @@ def require(candidate: Candidate) -> list[Standing]:
 def _package_validated(candidate: Candidate) -> Standing:
     parity = candidate.package.manifest.parity
     if parity.passed:
-        reason = f"verified; on {parity.rows:,} rows no label differs, values by at most {parity.max_difference:.1e}"
+        reason = f"verified; on {parity.compared} no label differs, values by at most {parity.max_difference:.1e}"
         return Standing("package-validated", met=True, reason=reason)
     return Standing(
         "package-validated",
         met=False,
-        reason=f"{parity.label_mismatches} labels of {parity.rows:,} rows differ from the estimator's",
+        reason=f"{parity.label_mismatches} labels differ from the estimator's on {parity.compared}",
         command=f"/ml:deploy-prepare {candidate.increment.number}",
     )
 
