@@ -63,6 +63,7 @@ def increment(context: Context, program: str) -> Increment:
     (runtime / "__init__.py").touch()
     (runtime / "server.py").write_text(program)
     (folder / "api").mkdir()
+    (folder / "api" / "main.py").touch()
     wheel = context.project.root / "tinypart-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("tinypart.py", "")

@@ -1,9 +1,8 @@
 """What `ml containerize` does: generate, check, build, record."""
 
 from specweave.arguments import slash_line
-from specweave.artifacts import container
+from specweave.artifacts import container, service
 from specweave.command import Context
-from specweave.errors import NotFoundError
 from specweave.files.ledger import Plan
 from specweave.files.quoting import code_span
 from specweave.files.quoting import markdown as quoted
@@ -61,23 +60,13 @@ def _carry_out(
     dockerfile = increment.folder / container.DOCKERFILE
     result.findings = image_building.lint(context.host, dockerfile)
     if request.build:
-        _require_service(increment)
+        service.require(increment)
         builder = image_building.find_builder(context.host)
         build = image_building.build(
             context, builder, dockerfile=dockerfile, folder=context.project.state, tag=result.tag
         )
         _add_build(result, build)
     result.passed = not result.findings and (result.image is not None or not request.build)
-
-
-def _require_service(increment: Increment) -> None:
-    for needed in ("api/main.py", "api/requirements.txt", "runtime/specweave_runtime/server.py"):
-        if not (increment.folder / needed).is_file():
-            raise NotFoundError(
-                "service-missing",
-                f"{increment.id} has no {needed} to put into an image",
-                next_step=f"generate the service with /ml:create-api {increment.number}",
-            )
 
 
 def _add_build(result: ContainerizeResult, build: Build) -> None:

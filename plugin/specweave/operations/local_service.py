@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from specweave.artifacts import service
 from specweave.command import Context, Progress
-from specweave.errors import NotFoundError, OperationError
+from specweave.errors import OperationError
 from specweave.increments.store import Increment
 from specweave.model_packages.store import Package
 from specweave.operations import service_environment
@@ -37,15 +38,12 @@ def serve(
         Its address, `http://127.0.0.1:<port>`. It is ready.
 
     Raises:
-        NotFoundError: `api-missing`.
+        NotFoundError: `service-missing`.
         OperationError: `service-not-ready` with the reason and the end of its log; `environment-failed`.
         InvalidInputError: `requirements-not-locked`.
     """
     requirements = increment.folder / "api" / "requirements.txt"
-    if not requirements.is_file():
-        raise NotFoundError(
-            "api-missing", f"{increment.id} has no api/", next_step=f"generate it: /ml:create-api {increment.number}"
-        )
+    service.require(increment)
     base = service_environment.interpreter(context, package.manifest)
     python = service_environment.ensure(context, requirements, base)
     port = context.host.free_port()

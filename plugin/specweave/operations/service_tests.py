@@ -6,8 +6,9 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
+from specweave.artifacts import service
 from specweave.command import Context, Progress
-from specweave.errors import NotFoundError, OperationError
+from specweave.errors import OperationError
 from specweave.files.atomic import coded_errors
 from specweave.increments.store import Increment
 from specweave.model_packages.store import Package
@@ -49,13 +50,8 @@ def run_tests(context: Context, increment: Increment, package: Package) -> TestR
         OperationError: `tests-not-run`, with what pytest said; `environment-failed`.
         HostError: `timeout` after ten minutes; disk or permission.
     """
+    service.require(increment, *_REQUIREMENTS)
     lists = [increment.folder / name for name in _REQUIREMENTS]
-    if not all(path.is_file() for path in lists):
-        raise NotFoundError(
-            "service-missing",
-            f"{increment.id} has no {TESTS} with their requirements",
-            next_step=f"generate the service: /ml:create-api {increment.number}",
-        )
     cache = context.project.state / "cache"
     with coded_errors(cache):
         cache.mkdir(parents=True, exist_ok=True)

@@ -96,6 +96,37 @@ def test_rollback_to_what_never_served_is_refused(project: Project, to: str | No
     assert project.served() == "0001-v1"
 
 
+def test_rollback_to_a_version_that_failed_its_golden_rows_is_refused(project: Project) -> None:
+    project.load_tested("0001-v1", "0001-v2", "0001-v3")
+    project.deploy()
+    with pytest.raises(OperationError):
+        project.deploy(version="0001-v3")
+    project.deploy(version="0001-v2")
+    with pytest.raises(NotFoundError) as raised:
+        project.rollback(environment="staging", to="0001-v3")
+    assert raised.value.code == "nothing-to-roll-back-to"
+    assert raised.value.message.endswith("there is: 0001-v1, 0001-v2")
+    assert project.rollback(environment="staging", to="0001-v1").environment.version == "0001-v1"
+
+
+def test_a_supervisor_that_does_not_answer_is_seen_as_such(project: Project) -> None:
+    project.load_tested("0001-v1")
+    project.deploy()
+    pid = project.supervisor()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        result = project.status()
+        with pytest.raises(HostError) as raised:
+            project.deploy(stop=True)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    view = result.environments[0]
+    assert (result.passed, view.state, view.version) == (False, "unhealthy", "0001-v1")
+    assert view.note == f"not ready: its supervisor (process {pid}) does not answer"
+    assert (raised.value.code, str(pid) in raised.value.next_step) == ("supervisor-silent", True)
+    assert project.status().environments[0].state == "running"
+
+
 def test_stop_ends_it_and_deploy_brings_it_back(project: Project) -> None:
     project.load_tested("0001-v1")
     project.deploy()
@@ -255,7 +286,10 @@ def test_an_increment_without_its_service_says_how_to_generate_it(project: Proje
     shutil.rmtree(project.increment.folder / "runtime")
     with pytest.raises(NotFoundError) as raised:
         project.deploy()
-    assert (raised.value.code, raised.value.next_step) == ("api-missing", "generate the service: /ml:create-api 0001")
+    assert (raised.value.code, raised.value.next_step) == (
+        "service-missing",
+        "generate the service: /ml:create-api 0001",
+    )
 
 
 def test_an_api_key_is_demanded_and_written_nowhere(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from specweave.errors import NotFoundError
+from specweave.artifacts import service
 from specweave.increments.store import Increment
 from specweave.model_packages.store import Package
 from specweave_runtime import package as packages
@@ -21,16 +21,10 @@ def sources(increment: Increment, package: Package) -> dict[str, Path]:
     """The files that a release is made of: their names in it, and where they lie.
 
     Raises:
-        NotFoundError: `api-missing`.
+        NotFoundError: `service-missing`.
     """
     api, runtime = increment.folder / "api", increment.folder / "runtime" / "specweave_runtime"
-    for needed in (api / "main.py", api / "requirements.txt", runtime / "server.py"):
-        if not needed.is_file():
-            raise NotFoundError(
-                "api-missing",
-                f"there is no {increment.project.relative(needed)}",
-                next_step=f"generate the service: /ml:create-api {increment.number}",
-            )
+    service.require(increment)
     files = {f"api/{name}": path for name, path in tree(api)}
     files |= {f"specweave_runtime/{name}": path for name, path in tree(runtime)}
     files |= {f"model/{path.name}": path for path in package.path.iterdir()}
@@ -57,6 +51,6 @@ def of_increment(increment: Increment, package: Package) -> str:
     """The content of an increment's service with a package, as the files are now.
 
     Raises:
-        NotFoundError: `api-missing`.
+        NotFoundError: `service-missing`.
     """
     return digest(sources(increment, package))

@@ -14,6 +14,7 @@ from specweave.operations.local_deployment.condition import Condition, folder_of
 from specweave.operations.local_deployment.gates import Candidate, Standing
 from specweave.operations.local_deployment.recording import Place, Record, report_data, report_text, serving
 from specweave.operations.local_deployment.releases import Release
+from specweave_runtime.deployment_state import read_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def candidate(context: Context, where: Place, version: str | None) -> Candidate:
     """The version that is to go there, verified: the one named, else that of deployment.yaml.
 
     Raises:
-        NotFoundError: `package-not-found`, `api-missing`.
+        NotFoundError: `package-not-found`, `service-missing`.
         ModelError: `package-invalid`.
     """
     model = where.deployment.model
@@ -192,13 +193,15 @@ def _target(where: Place, before: Condition, to_version: str | None) -> Release:
                 next_step="name a version with --to, or deploy one: /ml:deploy",
             )
         return before.previous
-    known = releases.everything(folder)
+    state = read_state(folder) or {}
+    served = {*(state.get("served") or ()), state.get("active"), state.get("previous")}
+    known = [release for release in releases.everything(folder) if release.name in served]
     matching = [release for release in known if release.version == to_version]
     if not matching:
         versions = ", ".join(dict.fromkeys(release.version for release in known)) or "none"
         raise NotFoundError(
             "nothing-to-roll-back-to",
-            f"{to_version[:80]} has no release in {where.environment}; there is: {versions}",
+            f"{to_version[:80]} never served in {where.environment}, or its release was removed; there is: {versions}",
             next_step=f"name one of these, or deploy it: /ml:deploy {where.increment.number}",
         )
     return matching[-1]

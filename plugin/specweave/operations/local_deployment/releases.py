@@ -74,7 +74,7 @@ def prepare(
         python: interpreter of the service's environment.
 
     Raises:
-        NotFoundError: `api-missing`.
+        NotFoundError: `service-missing`.
         HostError: disk or permission; nothing is left behind.
         ModelError: the package changed while it was copied.
     """
