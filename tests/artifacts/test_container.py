@@ -200,7 +200,7 @@ def test_an_edited_dockerfile_is_kept(tmp_path: Path) -> None:
     edited.write_text(edited.read_text() + "# ours\n")
     again = generate(tmp_path, "3.13")
     again.apply()
-    assert [change.path for change in again.conflicts] == [container.DOCKERFILE]
+    assert [change.path for change in again.changes if change.action == "conflict"] == [container.DOCKERFILE]
     assert edited.read_text().endswith("# ours\n")
 
 

@@ -43,7 +43,7 @@ def test_an_edited_file_is_a_conflict_with_a_diff_and_keeps_its_edit(tmp_path: P
     (tmp_path / "main.py").write_bytes(b"one\nmine\n")
     plan = ledger.plan(tmp_path, {"main.py": b"one\nthree\n"}, kind="api")
     assert actions(plan) == {"main.py": "conflict"}
-    assert "-mine\n+three\n" in plan.conflicts[0].diff
+    assert "-mine\n+three\n" in plan.changes[0].diff
     plan.apply()
     assert sorted(path.name for path in tmp_path.iterdir()) == [".generated.json", ".generated.lock", "main.py"]
     plan.apply(lay_new=True)

@@ -108,7 +108,7 @@ def test_an_edited_document_is_a_conflict_and_stays(context: Context) -> None:
     spec.write_text(spec.read_text() + "- our own limits\n")
     plan = documents.plan(context.project, increment.folder, values())
     plan.apply()
-    assert [change.path for change in plan.conflicts] == ["spec.md"]
+    assert [change.path for change in plan.changes if change.action == "conflict"] == ["spec.md"]
     assert spec.read_text().endswith("- our own limits\n")
 
 

@@ -57,11 +57,6 @@ class Plan:
     files: Mapping[str, bytes]
     changes: tuple[Change, ...]
 
-    @property
-    def conflicts(self) -> tuple[Change, ...]:
-        """The files that stay as their editor left them."""
-        return tuple(change for change in self.changes if change.action == "conflict")
-
     def apply(self, *, lay_new: bool = False) -> None:
         """Write what is to be created and updated, remove what is no longer generated; conflicts stay.
 
