@@ -38,6 +38,7 @@ class Column:
         self.width = len(places)
         self.dtype = _DTYPES[source.dtype]
         self.text = source.dtype == "string"
+        self._missing = source.missing
         # A caller may send the very text that stands for null: it is made another one, which is no category either.
         self._replaced: dict[Value, Value] = {None: source.missing, source.missing: f"{source.missing}_"}
         self._take = _taker(places, len(features))
@@ -51,7 +52,7 @@ class Column:
     def values(self, row: Sequence[Value]) -> Sequence[Value]:
         """The part of a row that is for this input; null in a numeric tensor is left to numpy, which makes it NaN."""
         values = self._take(row)
-        if self._fill and not self._replaced.keys().isdisjoint(values):
+        if self._fill and (None in values or self._missing in values):
             return [self._replaced.get(value, value) for value in values]
         return values
 
