@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from specweave_runtime.deployment_state import LOCK, STATE, control_path, read_state, timestamp, write_state
+from specweave_runtime.service_log import shorten
 from specweave_runtime.worker_group import Group
 from specweave_runtime.worker_process import SETTINGS, Release, WorkerError
 
@@ -39,6 +40,8 @@ _BIND_S = 3.0
 _BACKLOG = 2048
 # A supervisor that nobody gave anything to do: the tool that started it was killed.
 _IDLE_S = 60.0
+LOG = "service.log"
+_LOG_LOOK_S = 2.0
 # Two ways to name one thing: a new one takes the place of either.
 _KEYS = {"API_KEY", "API_KEY_FILE"}
 
@@ -85,6 +88,7 @@ class Supervisor:
             "status": "starting",
             "active": past.get("active"),
             "previous": past.get("previous"),
+            "served": list(past.get("served") or []),
             "since": past.get("since"),
             "operation": None,
             "demands_key": bool(past.get("demands_key")),
@@ -105,10 +109,18 @@ class Supervisor:
             os.umask(mask)
         write_state(self._folder, self._state)
         loop.call_later(_IDLE_S, self._finish_if_idle)
+        shortening = asyncio.create_task(self._shorten_log())
         await self._finished.wait()
+        shortening.cancel()
         await self._end_workers()
         # Not waited for: a client that hangs must not keep it alive.
         server.close()
+
+    async def _shorten_log(self) -> None:
+        while True:
+            await asyncio.sleep(_LOG_LOOK_S)
+            with suppress(OSError):
+                await asyncio.to_thread(shorten, self._folder / LOG)
 
     def _finish_if_idle(self) -> None:
         if self._active is None and not self._turn.locked():
@@ -171,7 +183,9 @@ class Supervisor:
         except BaseException as error:
             self._conclude(operation, name, reason=repr(error))
             raise
-        self._state |= {"status": "running", "active": name, "demands_key": _demands_key(group.settings)}
+        served = [old for old in self._state["served"] if old != name and (self._folder / "releases" / old).is_dir()]
+        self._state |= {"status": "running", "active": name, "served": [*served, name]}
+        self._state["demands_key"] = _demands_key(group.settings)
         self._conclude(operation, name)
         seconds = time.monotonic() - began
         return {"ok": True, "rows": rows, "started": started, "changed": changed, "seconds": seconds}
@@ -202,7 +216,7 @@ class Supervisor:
         if self._state["demands_key"] and not _demands_key(settings):
             raise Refusal("api-key-missing", "what serves demands an API key, and this release would not")
         await say(f"starting release {release.name} ({release.version})")
-        group = Group(release, self._listener, settings, self._folder / "service.log", self._failed)
+        group = Group(release, self._listener, settings, self._folder / LOG, self._failed)
         await group.start(within_s)
         await say("asking the golden rows")
         try:

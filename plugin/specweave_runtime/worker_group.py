@@ -143,6 +143,7 @@ class Group:
             status = await self._workers[slot].ended()
             if time.monotonic() - began > _LIVED_S:
                 delay = 0.0
+            self._forget_gauges(self._workers[slot].pid)
             self._on_failure(self, f"a worker of release {self.release.name} ended with {describe(status)}")
             while not self._workers[slot].up:
                 await asyncio.sleep(delay)
@@ -153,6 +154,9 @@ class Group:
                     if self.accepting:
                         await self._workers[slot].tell("accept", "accepting")
                 except WorkerError as error:
+                    # One that is ready and does not accept would stay idle for ever.
+                    await self._workers[slot].kill()
+                    self._forget_gauges(self._workers[slot].pid)
                     self._on_failure(self, f"a worker of release {self.release.name} did not restart: {error}")
 
     def _new(self) -> Worker:
@@ -170,6 +174,13 @@ class Group:
     async def _kill(self) -> None:
         await asyncio.gather(*(worker.kill() for worker in self._workers))
         self._forget_metrics()
+
+    def _forget_gauges(self, pid: int) -> None:
+        # As mark_process_dead() of prometheus_client, which is not at hand here: what the process counted stays
+        # counted, what it showed of the present is no more.
+        if self._metrics is not None:
+            for path in Path(self._metrics.name).glob(f"gauge_live*_{pid}.db"):
+                path.unlink(missing_ok=True)
 
     def _forget_metrics(self) -> None:
         if self._metrics is not None:

@@ -17,7 +17,6 @@ from specweave_runtime.smoke_test import Client, SmokeTestError, readiness, smok
 SETTINGS = ("API_KEY", "API_KEY_FILE", "RATE_LIMIT", "REQUEST_LOG")
 
 _ACKNOWLEDGE_S = 20.0
-_LOG_BYTES = 10_000_000
 
 log = logging.getLogger("specweave.supervisor")
 
@@ -183,7 +182,7 @@ class Worker:
         arguments = ["-m", "specweave_runtime.server", "api.main:app"]
         inherited = ["--listener", str(self._listener.fileno()), "--control", str(theirs.fileno())]
         try:
-            with theirs, self._log().open("ab") as output:
+            with theirs, self._output.open("ab") as output:
                 self._process = await asyncio.create_subprocess_exec(
                     self._release.python,
                     *arguments,
@@ -211,12 +210,6 @@ class Worker:
         if path := self._settings.get("API_KEY_FILE"):
             return Path(path).read_text("utf-8").strip()
         return self._settings.get("API_KEY")
-
-    def _log(self) -> Path:
-        with suppress(FileNotFoundError):
-            if self._output.stat().st_size > _LOG_BYTES:
-                self._output.replace(self._output.with_suffix(".log.1"))
-        return self._output
 
     async def _event(self, name: str) -> dict[str, Any]:
         assert self._control is not None  # noqa: S101 - narrows the type: only asked of a started worker

@@ -276,6 +276,52 @@ def test_the_python_of_the_tool_does_not_leak_into_the_service(tmp_path: Path, m
         assert {"MODEL_PACKAGE", "MODEL_DIGEST"} <= names
 
 
+def test_a_worker_that_is_started_again_and_does_not_accept_is_started_once_more(running: Deployment) -> None:
+    name = running.release(2.0)
+    main = running.folder / "releases" / name / "api" / "main.py"
+    failing = running.folder / "does-not-accept"
+    main.write_text(
+        main.read_text() + "\nfrom __main__ import Worker\n\naccept = Worker._accept\n\n"
+        f"async def fail_once(self):\n    path = pathlib.Path({str(failing)!r})\n"
+        "    if path.exists():\n        path.unlink()\n        raise OSError('no')\n    await accept(self)\n\n"
+        "Worker._accept = fail_once\n"
+    )
+    running.activate(name)
+    failing.touch()
+    os.kill(running.pids("accepting")[0], signal.SIGKILL)
+    assert version(running) == "0001-v1"
+    assert not failing.exists()
+    assert running.recorded()["last_failure"]["reason"] == "a worker of release 0001 did not restart: accept: no"
+
+
+def test_what_a_worker_that_ended_showed_of_the_present_is_forgotten(running: Deployment) -> None:
+    running.activate(running.release(2.0, workers=2))
+    pids = running.pids("accepting")
+    folder = Path(get(running, "/environment")["PROMETHEUS_MULTIPROC_DIR"])
+    for pid in pids:
+        for kind in ("gauge_livesum", "gauge_livemin", "counter"):
+            (folder / f"{kind}_{pid}.db").touch()
+    os.kill(pids[0], signal.SIGKILL)
+    until(lambda: running.recorded()["restarts"] == 1)
+    left = sorted(path.name for path in folder.iterdir())
+    assert left == sorted(
+        [f"counter_{pids[0]}.db", *(f"{k}_{pids[1]}.db" for k in ("gauge_livesum", "gauge_livemin", "counter"))]
+    )
+
+
+def test_the_log_of_a_service_that_runs_does_not_grow_without_end(running: Deployment) -> None:
+    running.activate(running.release(2.0))
+    log = running.folder / "service.log"
+    with log.open("ab") as file:
+        file.write(b"x" * 10_000_001)
+    until(lambda: log.stat().st_size < 1000)
+    assert (running.folder / "service.log.1").stat().st_size > 10_000_000
+    [worker] = running.pids("accepting")
+    os.kill(worker, signal.SIGTERM)
+    until(lambda: b"Finished server process" in log.read_bytes())
+    assert log.stat().st_size < 10_000
+
+
 def test_several_workers_share_the_port(running: Deployment) -> None:
     running.activate(running.release(2.0, workers=2))
     assert len(running.pids("accepting")) == 2

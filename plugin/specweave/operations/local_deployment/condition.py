@@ -8,7 +8,7 @@ from typing import Any, Literal
 from specweave.errors import InvalidInputError, NotFoundError
 from specweave.operations.local_deployment import releases
 from specweave.operations.local_deployment.releases import Release
-from specweave.operations.local_deployment.supervision import NotRunningError, ask
+from specweave.operations.local_deployment.supervision import NotRunningError, SilentError, ask
 from specweave.project import Project
 from specweave_runtime.deployment_state import read_state
 from specweave_runtime.smoke_test import Client, SmokeTestError, readiness
@@ -74,6 +74,12 @@ def examine(project: Project, service: str, environment: str) -> Condition:
     folder = folder_of(project, service, environment)
     try:
         answer = ask(folder, {"do": "status"})
+    except SilentError:
+        # Its workers may serve all the same.
+        state = read_state(folder) or {}
+        silent = f"its supervisor (process {(state.get('supervisor') or {}).get('pid')}) does not answer"
+        recorded = _recorded(folder, service, environment)
+        return replace(recorded, state="unhealthy", health=silent, address=state.get("address"))
     except NotRunningError:
         return _recorded(folder, service, environment)
     state, workers = answer["state"], answer.get("workers", [])

@@ -19,12 +19,17 @@ LOG = "supervisor.log"
 
 _START_S = 20.0
 _POLL_S = 0.02
-# The supervisor has deadlines of its own for all it does; this one is for a supervisor that hangs.
+# The supervisor has deadlines of its own for all it does; these are for one that hangs. Its status it knows at once.
 _SILENCE_S = 300.0
+_STATUS_S = 5.0
 
 
 class NotRunningError(Exception):
     """No supervisor answers for this deployment."""
+
+
+class SilentError(NotRunningError):
+    """There is one, and it does not answer in time."""
 
 
 def ask(
@@ -39,6 +44,7 @@ def ask(
 
     Raises:
         NotRunningError: there is none, or it ended before it answered.
+        SilentError: it has not said a word for 5 s after a question for its status, for 5 min during anything else.
     """
     state = read_state(folder) or {}
     path = Path(str((state.get("supervisor") or {}).get("control", "")))
@@ -46,7 +52,7 @@ def ask(
         raise NotRunningError(str(folder))
     try:
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(_SILENCE_S)
+            client.settimeout(_STATUS_S if request["do"] == "status" else _SILENCE_S)
             client.connect(str(path))
             client.sendall(json.dumps(request).encode() + b"\n")
             with client.makefile("rb") as lines:
@@ -55,6 +61,8 @@ def ask(
                     if "ok" in answer:
                         return answer
                     on_progress(str(answer.get("progress", "")))
+    except TimeoutError as error:
+        raise SilentError(f"{folder}: no answer") from error
     except (OSError, ValueError) as error:
         raise NotRunningError(f"{folder}: {error}") from error
     raise NotRunningError(f"{folder}: it ended")
@@ -75,9 +83,12 @@ def ensure(context: Context, folder: Path, *, environment: str, service: str, po
     Raises:
         ConflictError: `port-changed` where one runs on another port.
         OperationError: `supervisor-not-started`, with the end of its log.
+        HostError: `supervisor-silent`.
     """
     try:
         running = int(ask(folder, {"do": "status"})["state"]["port"])
+    except SilentError as error:
+        raise _silent(folder) from error
     except NotRunningError:
         _start(context, folder, environment=environment, service=service, port=port)
         return
@@ -127,9 +138,16 @@ def activate(
 
 
 def stop(context: Context, folder: Path) -> bool:
-    """End the deployment and its supervisor; false where none ran."""
+    """End the deployment and its supervisor; false where none ran.
+
+    Raises:
+        HostError: `supervisor-silent`, `supervisor-failed`.
+    """
     try:
+        ask(folder, {"do": "status"})
         answer = ask(folder, {"do": "stop"}, on_progress=_reporter(context))
+    except SilentError as error:
+        raise _silent(folder) from error
     except NotRunningError:
         return False
     if not answer["ok"]:
@@ -155,6 +173,15 @@ def _start(context: Context, folder: Path, *, environment: str, service: str, po
                 next_step=f"see {log}",
             )
         context.host.sleep(_POLL_S)
+
+
+def _silent(folder: Path) -> HostError:
+    pid = ((read_state(folder) or {}).get("supervisor") or {}).get("pid")
+    return HostError(
+        "supervisor-silent",
+        f"the supervisor of {folder} (process {pid}) is there and does not answer",
+        next_step=f"continue or end process {pid}, then run the command again",
+    )
 
 
 def _ours(path: Path) -> bool:
