@@ -14,9 +14,10 @@ from specweave.artifacts import api, container
 from specweave.command import Context, Progress
 from specweave.files import atomic, rendering
 from specweave.files.ledger import Change, Plan
-from specweave.increments import deployment, documents, evidence, store, tasks
+from specweave.increments import deployment, documents, evidence, repository, store, tasks
 from specweave.increments.deployment import Deployment, ModelReference, Service
 from specweave.increments.evidence import PackageReference
+from specweave.increments.repository import Head
 from specweave.increments.store import Increment
 from specweave.model_packages.store import Package
 from specweave.operations import model_environment
@@ -73,6 +74,7 @@ def prepare(
     started = context.host.now()
     source = store.find(context.project, increment_name)
     increment = source if source.metadata().type == "deployment" else deployment_of(source)
+    head = repository.head(context.project.root, increment.folder if increment else None)
     inputs = choose_inputs(increment, source, wanted)
     model_name = choose_name(increment, source, inputs.model, wanted.name)
     known = present_package(increment, model_name, inputs)
@@ -96,6 +98,7 @@ def prepare(
             package,
             command=command,
             started=started,
+            head=head,
             changes=changes,
             reset=reset,
             replaced=replaced,
@@ -214,6 +217,7 @@ def _report(
     *,
     command: str,
     started: datetime,
+    head: Head,
     changes: Sequence[Change],
     reset: Sequence[str],
     replaced: str | None,
@@ -251,5 +255,6 @@ def _report(
             "replaced": replaced,
         },
         package=PackageReference(name=package.name, version=package.version, digest=package.identity),
+        head=head,
     )
     return context.project.relative(report.path)

@@ -172,6 +172,9 @@ def test_a_version_whose_golden_rows_differ_never_goes_live_and_that_is_recorded
     report = evidence.newest(project.increment, "deploy", package_digest=project.identity("0001-v3"))
     assert report is not None
     assert not report.passed
+    page = (project.increment.folder / report.page).read_text()
+    assert "0001-v3 was not put into service\n- 0001-v1 serves as before\n\n" in page
+    assert "golden row 1" in page
     assert project.increment.metadata().deployment["staging"].version == "0001-v1"
 
 

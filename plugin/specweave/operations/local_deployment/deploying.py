@@ -6,6 +6,7 @@ from typing import Any
 
 from specweave.command import Context, Progress
 from specweave.errors import ConflictError, NotFoundError, SpecweaveError
+from specweave.files import quoting
 from specweave.increments import deployment, evidence, store
 from specweave.model_packages import store as packages
 from specweave.operations import service_environment
@@ -95,6 +96,7 @@ def deploy(context: Context, where: Place, version: str | None, *, command: str)
     wanted = candidate(context, where, version)
     standings = gates.require(wanted)
     evidence.require_recordable(where.increment)
+    head = evidence.stand(where.increment)
     before = where.condition()
     folder = folder_of(context.project, where.service, where.environment)
     _require_port(context, where, before)
@@ -103,7 +105,7 @@ def deploy(context: Context, where: Place, version: str | None, *, command: str)
     context.report(Progress("preparing the release"))
     release = releases.prepare(context, where.increment, wanted.package, where.deployment, folder=folder, python=python)
     _require_unchanged(wanted, release)
-    record = Record(context, where, "deploy", command, started, release)
+    record = Record(context, where, "deploy", command, started, release, head)
     answer = _activate(record, before)
     after = where.condition()
     report = record.leave(
@@ -217,8 +219,8 @@ def _activate(record: "Record", before: Condition) -> dict[str, Any]:
         if error.code == "release-not-ready":
             record.leave(
                 passed=False,
-                markdown=f"- {record.release.version} was not put into service: {error.message}\n"
-                f"- {serving(before)} serves as before",
+                markdown=f"- {record.release.version} was not put into service\n"
+                f"- {serving(before)} serves as before\n\n{quoting.message(error.message)}",
                 data={"release": record.release.name, "reason": error.message},
             )
         raise

@@ -11,6 +11,7 @@ from specweave.files.atomic import coded_errors
 from specweave.increments import evidence, store
 from specweave.increments.deployment import Deployment
 from specweave.increments.evidence import PackageReference
+from specweave.increments.repository import Head
 from specweave.increments.store import Increment
 from specweave.operations.local_deployment import releases
 from specweave.operations.local_deployment.condition import Condition, examine
@@ -59,6 +60,7 @@ class Record:
         command: what was typed.
         started: when.
         release: what it is about.
+        head: the commit of the start; None where what is in the increment does not matter.
     """
 
     context: Context
@@ -67,6 +69,7 @@ class Record:
     command: str
     started: datetime
     release: Release
+    head: Head | None = None
 
     def leave(self, *, passed: bool, markdown: str, data: Mapping[str, object]) -> str:
         """Write the report and, where it passed, metadata.json; the report's path relative to the project."""
@@ -84,6 +87,7 @@ class Record:
             data={**data, "content": content},
             package=PackageReference(name=release.model, version=release.version, digest=release.digest),
             environment=self.where.environment,
+            head=self.head,
         )
         if passed:
             page = report.path.relative_to(increment.folder).as_posix()
