@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from git import Repo
 from tests.runtime import packages
 
 from specweave.command import Context
@@ -58,6 +59,17 @@ def test_the_service_is_written_with_its_limits_and_the_evidence(context: Contex
     report = json.loads((context.project.root / result.report).with_suffix(".json").read_bytes())
     assert (report["operation"], report["passed"], report["package"]["version"]) == ("create-api", True, "0043-v1")
     assert "POST /predict" in result.text()
+
+
+def test_the_evidence_says_whether_the_service_was_made_from_what_is_committed(context: Context) -> None:
+    with Repo.init(context.project.root) as repository:
+        repository.git.add(".")
+        repository.git(c=["user.name=Tester", "user.email=tester@example.org", "commit.gpgsign=false"]).commit(
+            "-m", "Start"
+        )
+    reports = [(context.project.root / str(create(context).report)).with_suffix(".json") for _ in range(2)]
+    # The second run finds a service that nobody has committed.
+    assert [json.loads(report.read_bytes())["dirty"] for report in reports] == [False, True]
 
 
 def test_a_dry_run_writes_nothing(context: Context) -> None:
