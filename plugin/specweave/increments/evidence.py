@@ -22,6 +22,7 @@ from specweave.increments.report_page import page
 from specweave.increments.repository import Head
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Outcome, Task
+from specweave_runtime.deployment_state import timestamp
 from specweave_runtime.package import MANIFEST, digest_of_manifest
 
 FOLDER = "reports"
@@ -151,7 +152,7 @@ def record(
             command=command,
             passed=passed,
             exit_status=0 if passed else 1,
-            started=store.timestamp(started),
+            started=timestamp(started),
             duration_s=round(max(0.0, (finished - started).total_seconds()), 3),
             actor=context.actor,
             commit=head.commit,

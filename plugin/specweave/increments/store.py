@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from specweave.increments import metadata as metadata_file
 from specweave.increments import names, repository
 from specweave.increments.metadata import Metadata
 from specweave.project import Project
+from specweave_runtime.deployment_state import timestamp
 
 _DOCUMENTS = ("metadata.json", "spec.md", "plan.md", "tasks.md")
 _IGNORED = "# What belongs to this machine only.\nlocal/\ncache/\n*.lock\n.*.tmp\nincrements/.new-*/\n"
@@ -208,11 +209,6 @@ def revision(increment: Increment) -> str:
 def next_number(project: Project) -> str:
     """The number that the next increment would get now: `0044`."""
     return f"{_free_number(project, None):0{_NUMBER_DIGITS}d}"
-
-
-def timestamp(moment: datetime) -> str:
-    """UTC, ISO 8601, whole seconds: `2026-11-20T12:00:00Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _free_number(project: Project, wanted: int | None) -> int:

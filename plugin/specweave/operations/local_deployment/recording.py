@@ -18,6 +18,7 @@ from specweave.operations.local_deployment.condition import Condition, examine
 from specweave.operations.local_deployment.gates import Standing
 from specweave.operations.local_deployment.releases import Release
 from specweave.project import EnvironmentSettings
+from specweave_runtime.deployment_state import timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class Record:
             "version": self.release.version,
             "digest": self.release.digest,
             "address": f"http://127.0.0.1:{self.where.settings.port}",
-            "at": store.timestamp(self.context.host.now()),
+            "at": timestamp(self.context.host.now()),
             "report": page,
         }
 

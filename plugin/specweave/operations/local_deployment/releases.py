@@ -18,11 +18,12 @@ from specweave.errors import NotFoundError
 from specweave.files import atomic
 from specweave.files.atomic import coded_errors
 from specweave.increments.deployment import Deployment
-from specweave.increments.store import Increment, timestamp
+from specweave.increments.store import Increment
 from specweave.model_packages.store import Package
 from specweave.operations import service_environment
 from specweave.operations.local_deployment import content as contents
 from specweave_runtime import package as packages
+from specweave_runtime.deployment_state import timestamp
 
 RECORD = "release.json"
 KEPT = 5
