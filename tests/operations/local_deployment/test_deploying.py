@@ -246,10 +246,10 @@ def _port(project: Project) -> int:
 
 
 def test_old_releases_go_but_never_the_active_and_the_one_before(project: Project) -> None:
-    project.load_tested("0001-v1")
     settings = project.increment.folder / "api" / "settings.py"
     for number in range(7):
         settings.write_text(settings.read_text() + f"# change {number}\n")
+        project.load_tested("0001-v1")
         project.deploy()
         if number == 1:
             project.rollback(environment="staging")
