@@ -3,7 +3,7 @@
 Standard library only: the supervisor's smoke test needs it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 def near(given: float, expected: float, tolerance: float, scale: float) -> bool:
@@ -24,10 +24,9 @@ def near(given: float, expected: float, tolerance: float, scale: float) -> bool:
 def agrees(given: object, expected: object, tolerance: float, scale: float) -> bool:
     """Whether a JSON value is the expected one: fractions by `near`, all else exactly, true being no number.
 
-    Integers are labels, and are compared exactly. An object where a list is expected is compared by its values, in
-    their order.
+    Integers are labels, and are compared exactly.
 
-    >>> agrees({"good": 0.2000001}, [0.2], 1e-5, 1.0), agrees(True, 1, 1e-5, 1.0), agrees([1, 2], [1], 1e-5, 1.0)
+    >>> agrees([0.2000001], [0.2], 1e-5, 1.0), agrees(True, 1, 1e-5, 1.0), agrees([1, 2], [1], 1e-5, 1.0)
     (True, False, False)
     """
     if isinstance(expected, bool) or isinstance(given, bool):
@@ -35,11 +34,10 @@ def agrees(given: object, expected: object, tolerance: float, scale: float) -> b
     if isinstance(expected, float):
         return isinstance(given, int | float) and near(given, expected, tolerance, scale)
     if isinstance(expected, list | tuple):
-        values = list(given.values()) if isinstance(given, dict) else given
         return (
-            isinstance(values, list | tuple)
-            and len(values) == len(expected)
-            and all(agrees(one, other, tolerance, scale) for one, other in zip(values, expected, strict=True))
+            isinstance(given, list | tuple)
+            and len(given) == len(expected)
+            and all(agrees(one, other, tolerance, scale) for one, other in zip(given, expected, strict=True))
         )
     if isinstance(expected, Mapping):
         return (
@@ -48,3 +46,21 @@ def agrees(given: object, expected: object, tolerance: float, scale: float) -> b
             and all(agrees(given[key], value, tolerance, scale) for key, value in expected.items())
         )
     return given == expected
+
+
+def class_name(label: object) -> str:
+    """The name of a class as a key in JSON.
+
+    >>> class_name("good"), class_name(2), class_name(True)
+    ('good', '2', 'true')
+    """
+    return str(label).lower() if isinstance(label, bool) else str(label)
+
+
+def by_class(classes: Sequence[object], probabilities: Sequence[float]) -> dict[str, float]:
+    """Probabilities under the names of their classes, as a service answers them.
+
+    >>> by_class(["bad", "good"], [0.4, 0.6])
+    {'bad': 0.4, 'good': 0.6}
+    """
+    return dict(zip(map(class_name, classes), probabilities, strict=True))

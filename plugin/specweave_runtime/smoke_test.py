@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from specweave_runtime.agreement import agrees
+from specweave_runtime.agreement import agrees, by_class
 
 _TIMEOUT_S = 10.0
 _ROWS = 10
@@ -87,14 +87,17 @@ def smoke_test(client: Client, package: Path, digest: str) -> int:
     try:
         golden = json.loads((package / "golden.json").read_bytes())
         rows, tolerance, scale = golden["rows"][:_ROWS], float(golden["tolerance"]), float(golden["scale"])
+        classes = json.loads((package / "signature.json").read_bytes())["output"]["classes"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SmokeTestError(f"{package / 'golden.json'} cannot be read: {error!r}") from error
+        raise SmokeTestError(f"the golden rows in {package} cannot be read: {error!r}") from error
     if not rows:
         raise SmokeTestError(f"{package / 'golden.json'} has no rows")
     for number, row in enumerate(rows, start=1):
         answer = _predict(client, row["features"], number)
-        if not _agrees(answer, row, tolerance, scale):
-            expected = {"prediction": row["prediction"], "probabilities": row.get("probabilities")}
+        expected = {"prediction": row["prediction"]}
+        if row.get("probabilities") is not None:
+            expected["probabilities"] = by_class(classes, row["probabilities"])
+        if not _agrees(answer, expected, tolerance, scale):
             raise SmokeTestError(f"golden row {number}: expected {_shown(expected)}, got {_shown(answer)}")
     return len(rows)
 
@@ -110,14 +113,16 @@ def _predict(client: Client, features: Mapping[str, object], number: int) -> Map
         time.sleep(0.2)
 
 
-def _agrees(answer: Mapping[str, Any], row: Mapping[str, Any], tolerance: float, scale: float) -> bool:
-    given, expected, probabilities = answer.get("prediction"), row["prediction"], row.get("probabilities")
+def _agrees(answer: Mapping[str, Any], expected: Mapping[str, Any], tolerance: float, scale: float) -> bool:
+    given, probabilities = answer.get("prediction"), expected.get("probabilities")
     if probabilities is None:
-        return agrees(given, expected, tolerance, scale)
+        return agrees(given, expected["prediction"], tolerance, scale)
+    if given != expected["prediction"]:
+        return False
     if "probability" in answer:
         # Of two classes the service says how probable the second is.
-        return bool(given == expected) and agrees(answer["probability"], probabilities[-1], tolerance, scale)
-    return bool(given == expected) and agrees(answer.get("probabilities"), probabilities, tolerance, scale)
+        return agrees(answer["probability"], list(probabilities.values())[-1], tolerance, scale)
+    return agrees(answer.get("probabilities"), probabilities, tolerance, scale)
 
 
 def _shown(value: object) -> str:

@@ -239,9 +239,7 @@ def test_progress_in_a_log_is_a_line_for_each_tenth(capsys: pytest.CaptureFixtur
     assert len(lines) in range(10, 13)
 
 
-def test_the_next_step_is_said_as_it_is_typed_in_a_shell(
-    project: Project, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_next_step_is_said_as_it_is_typed_in_a_shell(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["ml", "create-api", "--project", str(project.root)]) == 3
     told = capsys.readouterr().err
     assert 'specweave sw inc "Deploy the model"' in told

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from specweave.errors import InvalidInputError
 from specweave.files.quoting import python
+from specweave_runtime.agreement import class_name
 from specweave_runtime.package import Feature, Output, Signature
 
 _WIDTH = 120
@@ -116,11 +117,6 @@ def attribute_names(names: Iterable[str]) -> list[str]:
             candidate, number = f"{base.rstrip('_')}_{number}", number + 1
         found.append(candidate)
     return found
-
-
-def class_name(value: object) -> str:
-    """The name of a class as a key in JSON."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def documented(text: str) -> str:

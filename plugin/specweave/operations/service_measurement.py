@@ -29,6 +29,7 @@ from specweave.operations.local_deployment import content, releases
 from specweave.operations.local_deployment.releases import Release
 from specweave.operations.local_service import serve
 from specweave.project import SloSettings
+from specweave_runtime.agreement import by_class
 from specweave_runtime.package import Golden, GoldenRow, PackageError, read_golden
 
 KEY_VARIABLE = "SPECWEAVE_API_KEY"
@@ -118,13 +119,13 @@ def measure(
     package = packages.open_package(context.project, settings.model.name, settings.model.version)
     golden = _golden(package)
     steps = tuple(Step(rate, duration_s) for rate in sorted(set(rates)))
-    Plan(url or "http://127.0.0.1", steps, corpus(golden, same_model=True)).check()
+    Plan(url or "http://127.0.0.1", steps, corpus(golden, package.signature.output.classes)).check()
     with _place(context, increment, package, settings, environment=environment, url=url) as place:
         served, same_model = _look(context, place, package, golden)
         plan = Plan(
             url=place.url,
             steps=steps,
-            corpus=corpus(golden, same_model=same_model),
+            corpus=corpus(golden, package.signature.output.classes if same_model else None),
             arrivals=arrivals,
             tolerance=golden.tolerance,
             scale=golden.scale,
@@ -170,19 +171,19 @@ def measure(
     )
 
 
-def corpus(golden: Golden, *, same_model: bool) -> tuple[Exchange, ...]:
-    """The golden rows as requests; with their right answers where the service has the same model."""
-    return tuple(_exchange(row, same_model=same_model) for row in golden.rows)
+def corpus(golden: Golden, classes: Sequence[object] | None) -> tuple[Exchange, ...]:
+    """The golden rows as requests; with their right answers where the classes of the service's own model are given."""
+    return tuple(_exchange(row, classes) for row in golden.rows)
 
 
-def _exchange(row: GoldenRow, *, same_model: bool) -> Exchange:
+def _exchange(row: GoldenRow, classes: Sequence[object] | None) -> Exchange:
     body = json.dumps({"features": row.features}, ensure_ascii=False, allow_nan=False)
-    if not same_model:
+    if classes is None:
         return Exchange(body)
     probabilities: dict[str, object] = {}
     if row.probabilities is not None:
         # The generated API names every class, or gives the one probability of a class that is 1 or true.
-        probabilities = {"probabilities": list(row.probabilities), "probability": row.probabilities[-1]}
+        probabilities = {"probabilities": by_class(classes, row.probabilities), "probability": row.probabilities[-1]}
     return Exchange(body, {"prediction": row.prediction}, probabilities)
 
 
@@ -242,7 +243,7 @@ def _listed(cores: Sequence[int]) -> str:
 
 def _look(context: Context, place: _Place, package: Package, golden: Golden) -> tuple[Served, bool]:
     headers = {_KEY_HEADER: os.environ[place.key_variable]} if place.key_variable else {}
-    body = corpus(golden, same_model=False)[0].body
+    body = corpus(golden, None)[0].body
     served = preflight.look(context.host, parse_target(place.url), body, headers)
     same_model = served.digest == package.identity
     if not same_model:

@@ -7,7 +7,7 @@ import pytest
 from specweave.operations.load_testing.answers import find_fault
 from specweave.operations.load_testing.plan import Exchange
 
-GOLDEN = Exchange("{}", {"prediction": "good"}, {"probabilities": [0.25, 0.75], "probability": 0.75})
+GOLDEN = Exchange("{}", {"prediction": "good"}, {"probabilities": {"bad": 0.25, "good": 0.75}, "probability": 0.75})
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ GOLDEN = Exchange("{}", {"prediction": "good"}, {"probabilities": [0.25, 0.75], 
         {"prediction": "good", "model_version": "0043-v1"},
         {"prediction": "good", "probability": 0.7500001},
         {"prediction": "good", "probabilities": {"bad": 0.25, "good": 0.75}},
-        {"prediction": "good", "probabilities": [0.25, 0.75]},
+        {"prediction": "good", "probabilities": {"good": 0.75, "bad": 0.25}},
     ],
 )
 def test_every_form_of_the_right_answer_is_right(answer: object) -> None:
@@ -32,7 +32,8 @@ def test_every_form_of_the_right_answer_is_right(answer: object) -> None:
         ({"prediction": None}, "prediction is None"),
         ({"prediction": "good", "probability": 0.76}, "probability is 0.76"),
         ({"prediction": "good", "probability": True}, "probability is True"),
-        ({"prediction": "good", "probabilities": {"good": 0.75, "bad": 0.25}}, "probabilities is"),
+        ({"prediction": "good", "probabilities": {"bad": 0.75, "good": 0.25}}, "probabilities is"),
+        ({"prediction": "good", "probabilities": [0.25, 0.75]}, "probabilities is"),
         ({"prediction": "good", "probabilities": {"good": 0.75}}, "probabilities is"),
     ],
 )

@@ -114,3 +114,9 @@ def test_a_service_that_never_answers_rightly_passes_no_slo_however_generous() -
 )
 def test_the_recommendation_says_what_stood_in_the_way(steps: list[StepMeasurement], advice: str) -> None:
     assert advice in recommendation(judge(steps, SLO), SLO)[0]
+
+
+def test_what_is_held_at_a_higher_rate_is_held_where_too_few_requests_were_sent() -> None:
+    found = judge([step(1, requests=5, maximum=3), step(50), step(5_000, 400, lateness_p99=149)], SLO)
+    assert found.verdicts[0] == "undecided"
+    assert (found.passed, found.max_rps_within_slo) == (True, 50)

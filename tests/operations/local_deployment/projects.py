@@ -79,11 +79,13 @@ class Project:
         passed: bool = True,
         rate: float = 50.0,
         environment: str | None = None,
+        verdict: str | None = None,
     ) -> None:
         """Leave the evidence of a load test, as the load test leaves it."""
         for version in versions:
             package = packages.open_package(self.context.project, NAME, version)
-            step = {"rate": rate, "verdict": "within", "error_rate": 0.0, "latency": {"p95": p95, "maximum": 20.0}}
+            judged = verdict or ("within" if passed else "beyond")
+            step = {"rate": rate, "verdict": judged, "error_rate": 0.0, "latency": {"p95": p95, "maximum": 20.0}}
             evidence.record(
                 self.context,
                 self.increment,

@@ -161,6 +161,12 @@ def test_real_load_tests_say_what_ran_and_one_of_an_address_opens_no_gate(projec
     assert "reports/007-load-test.md" in project.deploy(dry_run=True).gates[1].reason
 
 
+def test_a_load_test_that_could_not_tell_takes_nothing_back(project: Project) -> None:
+    project.load_tested("0001-v1")
+    project.load_tested("0001-v1", passed=False, verdict="undecided")
+    assert project.deploy(environment="staging").passed
+
+
 def test_a_wanted_rate_must_have_been_held(project: Project) -> None:
     path = project.increment.folder / "deployment.yaml"
     path.write_text(path.read_text().replace("latency_p95_ms:", "rps: 200, latency_p95_ms:"))

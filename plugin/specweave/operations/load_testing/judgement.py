@@ -12,11 +12,13 @@ A step is judged
   are late by at most L, no queue that serves in order answers later by more than L.) It says nothing of the service.
 - `undecided`: too few samples to say.
 
-The service holds a rate when that step and every lower one are within. A test of several rates passes when the lowest
-is held, for it looks for the highest; a test of one rate passes when that rate is held.
+The service holds a rate when that step is within and no lower one is beyond: what is held at a higher rate is held at a
+lower one that could not be judged. A test passes when a rate is held, for one of several looks for the highest. A test
+that neither holds a rate nor finds one beyond is inconclusive: it shows nothing, and takes nothing back.
 """
 
 from collections.abc import Sequence
+from math import inf
 from typing import Literal
 
 import msgspec
@@ -38,7 +40,7 @@ class Judgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         passed: see the module's text.
         verdicts: one for each step, in their order.
-        max_rps_within_slo: highest rate held, None when not even the lowest is.
+        max_rps_within_slo: highest rate held, None when none is.
         first_rps_beyond_slo: lowest rate that the service did not hold, None when none was found.
         disturbed: rates at which the generator was late or short of processor time, whatever the verdict.
     """
@@ -53,12 +55,9 @@ class Judgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def judge(steps: Sequence[StepMeasurement], slo: SloSettings) -> Judgement:
     """Judge the steps of one measurement."""
     verdicts = {step.rate: _verdict(step, slo) for step in steps}
-    held: float | None = None
-    for rate in sorted(verdicts):
-        if verdicts[rate] != "within":
-            break
-        held = rate
     beyond = [rate for rate, verdict in verdicts.items() if verdict == "beyond"]
+    below = [rate for rate, verdict in verdicts.items() if verdict == "within" and rate < min(beyond, default=inf)]
+    held = max(below, default=None)
     return Judgement(
         passed=held is not None,
         verdicts=tuple(verdicts[step.rate] for step in steps),

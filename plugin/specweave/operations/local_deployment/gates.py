@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from specweave.errors import GateError
@@ -113,12 +114,13 @@ def _load_test(candidate: Candidate) -> Standing:
 
 
 def _load_tests(candidate: Candidate) -> Iterator[ReportData]:
-    """Those of just what would run, newest first.
+    """Those of just what would run, newest first, but for those that could not tell.
 
     A report of a service at some --url has no content: what answers there may say anything of itself.
     """
     for report in evidence.reports(candidate.increment):
-        if report.operation == "load-test" and report.data.get("content") == candidate.content:
+        ours = report.operation == "load-test" and report.data.get("content") == candidate.content
+        if ours and (report.passed or any(step["verdict"] == "beyond" for step in report.data["steps"])):
             yield report
 
 
@@ -132,12 +134,10 @@ def _untested(candidate: Candidate) -> str:
 
 
 def _held(report: ReportData, slo: SloSettings) -> tuple[float, str]:
-    """The highest rate held with every lower one, and what is short of the SLO as it is now: it may be tighter."""
-    held = 0.0
-    for step in sorted(report.data.get("steps", ()), key=lambda step: float(step["rate"])):
-        if not _within(step, slo):
-            break
-        held = float(step["rate"])
+    """The highest rate held, and what is short of the SLO as it is now: it may be tighter."""
+    judged = [step for step in report.data["steps"] if step["verdict"] in {"within", "beyond"}]
+    beyond = min((float(step["rate"]) for step in judged if not _within(step, slo)), default=inf)
+    held = max((rate for step in judged if (rate := float(step["rate"])) < beyond), default=0.0)
     limits = f"{slo.latency_p95_ms:g} ms at P95 and {slo.error_rate:.2%} errors"
     if not report.passed or not held:
         return held, f"{report.page} is not within {limits}"

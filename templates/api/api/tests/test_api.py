@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from specweave_runtime.agreement import agrees
+from specweave_runtime.agreement import agrees, by_class
 from specweave_runtime.package import Feature, GoldenRow, read_golden, read_manifest, read_signature
 from starlette.testclient import TestClient
 
@@ -49,8 +49,11 @@ def test_a_golden_row_gets_the_expected_answer(client: TestClient, golden: Golde
     else:
         assert agrees(answer["prediction"], golden.prediction, GOLDEN.tolerance, GOLDEN.scale)
     if golden.probabilities is not None:
-        given = answer.get("probabilities") or [1 - answer["probability"], answer["probability"]]
-        assert agrees(given, golden.probabilities, GOLDEN.tolerance, GOLDEN.scale)
+        expected = by_class(SIGNATURE.output.classes, golden.probabilities)
+        given = answer.get("probabilities") or dict(
+            zip(expected, (1 - answer["probability"], answer["probability"]), strict=True)
+        )
+        assert agrees(given, expected, GOLDEN.tolerance, GOLDEN.scale)
     assert answer["model_version"] == read_manifest(PACKAGE).version
     assert answer["inference_time_ms"] >= 0
 
