@@ -1,7 +1,11 @@
-"""What Prometheus reads. Labels are bound once, when a service starts and when a version is loaded."""
+"""What Prometheus reads. Labels are bound once, when a service starts and when a version is loaded.
+
+What every request counts is noted in plain numbers first and passed on to prometheus-client some hundred requests at a
+time, before Prometheus reads, and once a second: between two requests its code is cold, and cost a fifth of the answer.
+"""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from prometheus_client import (
@@ -25,6 +29,9 @@ _SECONDS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
+_OK = 200
+# Passing them on takes a fraction of a millisecond, which no other request should wait longer for.
+_NOTED_MOST = 256
 
 
 class Metrics:
@@ -44,7 +51,9 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.in_progress = Gauge(
+        self.in_progress = 0
+        self._flushes: list[Callable[[], None]] = []
+        self._in_progress = Gauge(
             "http_requests_in_progress",
             "Requests that wait for their answer",
             registry=self.registry,
@@ -80,8 +89,19 @@ class Metrics:
             registry=self.registry,
         )
 
+    def on_flush(self, flush: Callable[[], None]) -> None:
+        """Have `flush` pass on what it noted."""
+        self._flushes.append(flush)
+
+    def flush(self) -> None:
+        """Pass on everything that was noted."""
+        self._in_progress.set(self.in_progress)
+        for flush in self._flushes:
+            flush()
+
     def render(self) -> bytes:
         """The text that Prometheus reads; of all processes where `PROMETHEUS_MULTIPROC_DIR` is set."""
+        self.flush()
         registry = self.registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
@@ -102,11 +122,24 @@ class RouteMetrics:
         self._route = route
         self._answered = metrics.requests.labels(route, "200")
         self._duration = metrics.duration.labels(route)
+        self._noted: list[float] = []
+        metrics.on_flush(self._flush)
 
     def count(self, status: int, seconds: float) -> None:
         """Count one answer."""
-        (self._answered if status == 200 else self._requests.labels(self._route, str(status))).inc()  # noqa: PLR2004 - HTTP OK
-        self._duration.observe(seconds)
+        if status != _OK:
+            self._requests.labels(self._route, str(status)).inc()
+            self._duration.observe(seconds)
+            return
+        self._noted.append(seconds)
+        if len(self._noted) >= _NOTED_MOST:
+            self._flush()
+
+    def _flush(self) -> None:
+        noted, self._noted = self._noted, []
+        self._answered.inc(len(noted))
+        for seconds in noted:
+            self._duration.observe(seconds)
 
 
 class ModelMetrics:
@@ -125,6 +158,9 @@ class ModelMetrics:
             label: metrics.predictions.labels(*labels, _label(label)) for label in signature.output.classes
         }
         self._values = None if self._by_class else metrics.predictions.labels(*labels, "")
+        self._noted = dict.fromkeys(signature.output.classes, 0)
+        self._noted_values = 0
+        metrics.on_flush(self._flush)
         self._ranges = [
             (place, *_range(feature), metrics.out_of_range.labels(*labels, feature.name))
             for place, feature in enumerate(signature.features)
@@ -149,10 +185,18 @@ class ModelMetrics:
     def count(self, outcomes: Sequence[Outcome[Any]]) -> None:
         """Count predictions."""
         if self._values is not None:
-            self._values.inc(len(outcomes))
+            self._noted_values += len(outcomes)
             return
         for outcome in outcomes:
-            self._by_class[outcome.prediction].inc()
+            self._noted[outcome.prediction] += 1
+
+    def _flush(self) -> None:
+        if self._values is not None:
+            self._values.inc(self._noted_values)
+            self._noted_values = 0
+        for label, number in self._noted.items():
+            self._by_class[label].inc(number)
+            self._noted[label] = 0
 
 
 def _range(feature: Feature) -> tuple[float, float]:

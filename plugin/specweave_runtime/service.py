@@ -33,6 +33,7 @@ Send = Callable[[Message], Awaitable[None]]
 _JSON = (b"content-type", b"application/json")
 _OK = 200
 _HEALTH = "/health"
+_FLUSH_S = 1.0
 
 _logger = logging.getLogger(__name__)
 
@@ -72,7 +73,6 @@ class Service:
         self._log = RequestLog(sys.stdout.buffer) if settings.request_log else None
         self._routes = {route: RouteMetrics(self.metrics, route) for route in ("/predict", "/predict/batch")}
         self._other = RouteMetrics(self.metrics, "other")
-        self._in_progress = self.metrics.in_progress
         self._fastapi = Api(self, name, Types.of(features, self._decoder, answer, batch_answer)).app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,15 +114,24 @@ class Service:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         await self.load()
+        flushing = asyncio.create_task(self._flush_metrics())
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        flushing.cancel()
+        self.metrics.flush()
         if self.answerer:
             self.answerer.close()
         await send({"type": "lifespan.shutdown.complete"})
 
+    async def _flush_metrics(self) -> None:
+        # For the other processes: what one of them reads is what each has passed on.
+        while True:
+            await asyncio.sleep(_FLUSH_S)
+            self.metrics.flush()
+
     async def _predict(self, route: RouteMetrics, scope: Scope, receive: Receive, send: Send) -> None:
         started = perf_counter()
-        self._in_progress.inc()
+        self.metrics.in_progress += 1
         status, rows = _OK, 0
         code: str | None = None
         headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -137,7 +146,7 @@ class Service:
             failure = RequestError(500, "internal-error", "the service failed; its log says why")
             status, code, content = failure.status, failure.error.code, failure.body()
         finally:
-            self._in_progress.dec()
+            self.metrics.in_progress -= 1
         await _send(send, status, content, headers)
         seconds = perf_counter() - started
         route.count(status, seconds)
