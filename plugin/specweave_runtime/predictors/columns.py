@@ -1,5 +1,6 @@
 """From rows of values to the arrays of a model's inputs."""
 
+import struct
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
@@ -18,6 +19,8 @@ _DTYPES: dict[str, Any] = {
     "bool": np.bool_,
     "string": np.object_,
 }
+
+_CODES: dict[Any, str] = {np.float32: "f", np.float64: "d"}
 
 
 class Column:
@@ -59,6 +62,27 @@ class Column:
     def array(self, rows: Sequence[Sequence[Value]]) -> Array:
         """The tensor for rows: one line each."""
         return np.array([self.values(row) for row in rows], dtype=self.dtype).reshape(len(rows), self.width)
+
+    def filler(self, buffer: Array) -> Callable[[Sequence[Value]], None]:
+        """What writes the values of a row into a buffer of one row.
+
+        Numbers are packed by the standard library: numpy's own way takes several microseconds between two requests.
+        """
+
+        def assign(row: Sequence[Value]) -> None:
+            buffer[0] = self.values(row)
+
+        if (code := _CODES.get(self.dtype)) is None:
+            return assign
+        pack, memory, take = struct.Struct(f"={self.width}{code}").pack_into, buffer.data.cast("B"), self._take
+
+        def fill(row: Sequence[Value]) -> None:
+            try:
+                pack(memory, 0, *take(row))
+            except (struct.error, OverflowError):  # a null, which numpy makes NaN
+                assign(row)
+
+        return fill
 
     def buffer(self) -> Array:
         """An array for one row, to be filled again and again."""

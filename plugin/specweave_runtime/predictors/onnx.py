@@ -36,19 +36,19 @@ class OnnxPredictor:
         self._names = [_output_name(path, self._session, executable)]
         _check_inputs(path, self._session, [column.name for column in self._columns])
         buffers = [column.buffer() for column in self._columns]
-        self._fills = [(column.values, buffer) for column, buffer in zip(self._columns, buffers, strict=True)]
+        self._fills = [column.filler(buffer) for column, buffer in zip(self._columns, buffers, strict=True)]
         self._feeds = {column.name: buffer for column, buffer in zip(self._columns, buffers, strict=True)}
         self._answer = self._first_answer(path, sample)
         # onnxruntime cannot bind strings to memory; where there are none, running in place saves a third of the time.
         strings = any(column.text for column in self._columns) or self._answer.dtype == np.object_
         self._binding = None if strings else self._bind()
-        self._values = self._answer.reshape(-1)
+        self._values = None if self._binding is None else self._answer.reshape(-1).data
 
     def one(self, row: Row) -> Outcome[Any]:
         """The outcome of one row, through buffers made once."""
-        for values, buffer in self._fills:
-            buffer[0] = values(row)
-        if self._binding is None:
+        for fill in self._fills:
+            fill(row)
+        if self._binding is None or self._values is None:
             return self._outcome(self._session.run(self._names, self._feeds)[0].reshape(-1).tolist())
         self._session.run_with_iobinding(self._binding)
         return self._outcome(self._values.tolist())
