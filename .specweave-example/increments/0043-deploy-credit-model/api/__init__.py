@@ -1,0 +1,1 @@
+"""The HTTP service of credit-model 0043-v2."""
