@@ -124,7 +124,7 @@ def test_a_task_that_was_killed_is_open_and_runs_again(project: Path) -> None:
         if task["done"] and task["command"]:
             report = project / ".specweave" / "increments" / INCREMENT / task["evidence"]
             assert json.loads(report.with_suffix(".json").read_bytes())["passed"]
-    answer = type_(project, "sw", "do", "0043", "--task", "T-001")
+    answer = type_(project, "sw", "do", "0043", "--task", "T-002")
     assert answer.status == 0, answer
 
 
