@@ -94,7 +94,12 @@ forest = RandomForestClassifier(20, random_state=7)
 # What is trained for each way in which a model is served.
 ESTIMATORS = {
     "onnx": "columns = ['income', 'age', 'home']; model = make_pipeline(encoder, forest)",
-    "treelite": "columns = ['income', 'age']; model = HistGradientBoostingClassifier(max_iter=20, random_state=7)",
+    # Splits on categories are what onnxruntime does not do.
+    "treelite": (
+        "columns = ['age', 'kind']; rows['kind'] = random.integers(0, 8, 400); "
+        "target = np.where(rows['kind'].isin([1, 4, 6]) ^ (rows['age'] > 50), 'good', 'bad'); "
+        "model = HistGradientBoostingClassifier(max_iter=5, categorical_features=['kind'], random_state=7)"
+    ),
     "estimator": (
         "columns = ['income', 'age', 'home']; "
         "voters = [('forest', forest), ('linear', LogisticRegression(max_iter=5000))]; "
