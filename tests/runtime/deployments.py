@@ -107,6 +107,7 @@ class Deployment:
         (folder / "model" / "model.json").write_text(json.dumps({"version": version, "factor": factor}))
         rows = [{"features": {"x": x}, "prediction": x * factor} for x in (1.0, 2.5)]
         (folder / "model" / "golden.json").write_text(json.dumps({"rows": rows, "tolerance": 1e-6, "scale": 1.0}))
+        (folder / "model" / "signature.json").write_text(json.dumps({"output": {"classes": []}}))
         record = {
             "format": 1,
             "version": version,
