@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from specweave_runtime.batcher import Batcher
+from specweave_runtime.batcher import Batcher, TurnBatcher
 from specweave_runtime.decoding import Decoder
 from specweave_runtime.errors import RequestError
 from specweave_runtime.loading import Model, prove
@@ -61,6 +61,7 @@ class Answerer:
         ]
         self._encode = msgspec.json.Encoder().encode
         self._batcher = Batcher(model.predictor.many, batch_rows)
+        self._turns = TurnBatcher(model.predictor) if model.predictor.inline else None
 
     async def row(self, body: bytes) -> bytes:
         """The answer to a body of `/predict`.
@@ -72,8 +73,8 @@ class Answerer:
         self._check(row)
         started = perf_counter()
         try:
-            if self.model.predictor.inline:
-                outcome = self.model.predictor.one(row)
+            if self._turns:
+                outcome = await self._turns.predict(row)
             else:
                 outcome = (await self._batcher.predict((row,)))[0]
         except _NOT_TAKEN as error:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from specweave_runtime.batcher import Batcher
+from specweave_runtime.batcher import Batcher, TurnBatcher
 from specweave_runtime.errors import RequestError
 from specweave_runtime.outcomes import Outcome
 from specweave_runtime.predictors import Row
@@ -22,6 +22,11 @@ class Model:
         self.threads: set[str] = set()
         self.gate = threading.Event()
         self.entered = threading.Event()
+
+    inline = True
+
+    def one(self, row: Row) -> Outcome[object]:
+        return self.many([row])[0]
 
     def many(self, rows: Sequence[Row]) -> list[Outcome[object]]:
         self.calls.append(list(rows))
@@ -139,5 +144,50 @@ def test_a_client_that_leaves_takes_nobody_with_it() -> None:
         leaving.cancel()
         model.gate.set()
         assert await staying == [Outcome(2)]
+
+    asyncio.run(scene())
+
+
+def test_the_rows_of_one_turn_of_the_loop_are_predicted_together_in_its_own_thread() -> None:
+    model = Model()
+    model.gate.set()
+
+    async def scene() -> list[Outcome[object]]:
+        turns = TurnBatcher(model)
+        alone = await turns.predict((0,))
+        return [alone, *await asyncio.gather(*(turns.predict((number,)) for number in range(1, 5)))]
+
+    assert asyncio.run(scene()) == [Outcome(number) for number in range(5)]
+    assert [len(call) for call in model.calls] == [1, 4]
+    assert model.threads == {threading.current_thread().name}
+
+
+def test_a_row_that_the_model_does_not_take_fails_alone_among_those_of_its_turn() -> None:
+    model = Model()
+    model.gate.set()
+
+    async def scene() -> list[Outcome[object] | BaseException]:
+        turns = TurnBatcher(model)
+        return await asyncio.gather(
+            *(turns.predict((word,)) for word in ("good", "bad", "better")), return_exceptions=True
+        )
+
+    good, bad, better = asyncio.run(scene())
+    assert isinstance(bad, ValueError)
+    assert (good, better) == (Outcome("good"), Outcome("better"))
+
+
+def test_a_client_that_leaves_within_a_turn_takes_nobody_with_it() -> None:
+    model = Model()
+    model.gate.set()
+
+    async def scene() -> None:
+        turns = TurnBatcher(model)
+        leaving, staying = asyncio.create_task(turns.predict((1,))), asyncio.create_task(turns.predict((2,)))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        assert await staying == Outcome(2)
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
 
     asyncio.run(scene())

@@ -15,8 +15,9 @@ class Predictor(Protocol):
     """An executable model.
 
     Attributes:
-        inline: one row takes microseconds, so that the event loop itself may run it; otherwise rows go through
-            the batcher. `one` uses buffers of its own and belongs to one thread; `many` may be called from any.
+        inline: a row takes microseconds, so that the event loop itself may run those of `/predict`; otherwise
+            they go through a worker thread. `one` uses buffers of its own and belongs to one thread; `many` may be
+            called from any.
     """
 
     inline: bool
@@ -37,16 +38,16 @@ def open_predictor(package: Path, manifest: Manifest, signature: Signature, gold
     path = package / manifest.executable.file
     # Each engine is imported only where a model needs it: a service is installed with one of them.
     if manifest.executable.kind == "onnx":
-        from specweave_runtime.predictors.onnx import OnnxPredictor  # noqa: PLC0415
+        from specweave_runtime.predictors.onnx import OnnxPredictor  # noqa: PLC0415 - as said
 
         sample = tuple(golden.rows[0].features[feature.name] for feature in signature.features)
         return OnnxPredictor(path, manifest.executable, signature, sample)
     if manifest.executable.kind == "treelite":
-        from specweave_runtime.predictors.treelite import TreelitePredictor  # noqa: PLC0415
+        from specweave_runtime.predictors.treelite import TreelitePredictor  # noqa: PLC0415 - as said
 
         return TreelitePredictor(path, signature)
     # Read once, when scikit-learn is imported: threads of its own make a row slower, not faster.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from specweave_runtime.predictors.estimator import EstimatorPredictor  # noqa: PLC0415
+    from specweave_runtime.predictors.estimator import EstimatorPredictor  # noqa: PLC0415 - as said
 
     return EstimatorPredictor(path, manifest, signature)
