@@ -78,6 +78,7 @@ def create(
     links: Sequence[str] = (),
     values: Mapping[str, object] | None = None,
     metadata: Mapping[str, object] | None = None,
+    fill: Callable[[Mapping[str, object]], Mapping[str, bytes]] | None = None,
 ) -> Increment:
     """Make an increment; it appears whole or not at all.
 
@@ -88,6 +89,7 @@ def create(
         links: ids of the increments it builds upon.
         values: for the templates, beyond those of `documents.common_values`; see `documents.DEPLOYMENT_VALUES`.
         metadata: more keys of metadata.json, such as `model`.
+        fill: gives documents in place of those of the templates, from the values of `documents.common_values`.
 
     Raises:
         InvalidInputError: `increment-name-invalid`.
@@ -119,6 +121,8 @@ def create(
         }
         common = documents.common_values(identifier, title=title, kind=kind, links=links, created=now[:10])
         files = documents.render(project, kind, {**common, **(values or {})})
+        if fill is not None:
+            files.update(fill(common))
         files[metadata_file.FILE] = metadata_file.encode(document)
         return Increment(project, _place(project, identifier, files, documents.owned(kind)))
 
