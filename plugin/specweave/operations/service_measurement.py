@@ -18,8 +18,9 @@ from specweave.increments.evidence import PackageReference
 from specweave.increments.store import Increment
 from specweave.model_packages import store as packages
 from specweave.model_packages.store import Package
-from specweave.operations import local_deployment
+from specweave.operations import earlier_measurement, local_deployment
 from specweave.operations.load_testing import Exchange, Measurement, Plan, Step, preflight, run_load_test
+from specweave.operations.load_testing.comparison import compare
 from specweave.operations.load_testing.judgement import Judgement, judge
 from specweave.operations.load_testing.measurement import split_cores
 from specweave.operations.load_testing.plan import Arrivals, parse_target
@@ -135,6 +136,8 @@ def measure(
         measurement = run_load_test(context, plan, slow_s=settings.slo.latency_p95_ms / 1e3)
     judgement = judge(measurement.steps, settings.slo)
     remarks = [] if same_model else [_other_model(served, package)]
+    data = {**_data(place, plan, measurement, judgement, slo=settings.slo, served=served), "content": place.content}
+    earlier = earlier_measurement.find(increment, package.name, data) if same_model else None
     markdown, chart = render_report(
         measurement,
         judgement,
@@ -143,6 +146,8 @@ def measure(
         timeout_s=plan.timeout_s,
         remarks=remarks,
         conditions=_conditions(place, plan, package),
+        earlier=earlier.title if earlier else "",
+        changes=compare(earlier.steps, measurement.steps) if earlier else (),
     )
     report = evidence.record(
         context,
@@ -152,7 +157,7 @@ def measure(
         passed=judgement.passed,
         started=started,
         markdown=markdown,
-        data={**_data(plan, measurement, judgement, settings.slo, served), "content": place.content},
+        data=data,
         package=PackageReference(name=package.name, version=package.version, digest=package.identity)
         if same_model
         else None,
@@ -286,7 +291,7 @@ def _conditions(place: _Place, plan: Plan, package: Package) -> dict[str, str]:
 
 
 def _data(
-    plan: Plan, measurement: Measurement, judgement: Judgement, slo: SloSettings, served: Served
+    place: _Place, plan: Plan, measurement: Measurement, judgement: Judgement, *, slo: SloSettings, served: Served
 ) -> dict[str, object]:
     steps = [
         {**msgspec.to_builtins(step), "verdict": verdict}
@@ -294,6 +299,7 @@ def _data(
     ]
     return {
         "url": plan.url,
+        "service": place.description,
         "arrivals": plan.arrivals,
         "seed": plan.seed,
         "timeout_s": plan.timeout_s,

@@ -30,6 +30,7 @@ def step(
         achieved_rate=rate,
         error_rate=errors / requests,
         latency=latency,
+        p95_interval=None,
         service_time=latency,
         failures=(Failure("timeout", errors, ""),) if errors else (),
         generator=Generator(lateness, cpu, lateness, 0, 10, 0),

@@ -38,6 +38,7 @@ steps = st.builds(
     achieved_rate=st.floats(0, 100_000),
     error_rate=st.floats(0, 1),
     latency=percentiles(),
+    p95_interval=st.none() | st.tuples(durations, durations).map(lambda pair: (min(pair), max(pair))),
     service_time=percentiles(),
     failures=st.lists(
         st.builds(Failure, st.just("status 500"), st.integers(1, 9), st.text(max_size=40)), max_size=2

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from specweave.operations.load_testing.judgement import judge
 from specweave.operations.load_testing.outcomes import Outcome
 from specweave.operations.load_testing.plan import Step
-from specweave.operations.load_testing.statistics import percentiles, summarize
+from specweave.operations.load_testing.statistics import p95_interval, percentiles, summarize
 from specweave.operations.load_testing.summary import StepSummary
 from specweave.project import SloSettings
 
@@ -33,6 +33,29 @@ def test_a_percentile_is_not_given_where_there_are_too_few_samples(count: int, k
     found = percentiles(np.linspace(0, 1, count))
     assert found.samples == count
     assert " ".join(name for name in ("p50", "p95", "p99") if getattr(found, name) is not None) == known
+
+
+def queue(load: float, count: int, seed: int) -> np.ndarray:
+    """Time in a system of one server, random arrivals, random service of 1 s at the mean (M/M/1), by Lindley."""
+    random = np.random.default_rng(seed)
+    between, service = random.exponential(1 / load, count), random.exponential(1.0, count)
+    waited = np.empty(count)
+    wait = 0.0
+    for index in range(count):
+        waited[index] = wait
+        wait = max(0.0, wait + service[index] - between[index])
+    return waited + service
+
+
+def test_the_interval_of_p95_holds_the_truth_about_as_often_as_it_says_though_requests_wait_together() -> None:
+    # Time in an M/M/1 queue is exponential with the rate 1 - load; its P95 is -ln 0.05 / (1 - load).
+    truth = -np.log(0.05) / (1 - 0.7) * 1e3
+    held = 0
+    for seed in range(100):
+        low, high = p95_interval(queue(0.7, 20_000, seed)) or (0.0, 0.0)
+        held += low <= truth <= high
+    assert 85 <= held <= 100
+    assert p95_interval(np.ones(999)) is None
 
 
 def test_each_request_counts_once_and_every_figure_comes_from_its_own_moments() -> None:

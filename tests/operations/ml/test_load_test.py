@@ -173,6 +173,21 @@ def test_the_highest_of_several_rates_within_the_slo_is_found(context: Context, 
     assert "overloaded" in page, "a sample of each failure is in the report"
 
 
+def test_a_second_test_is_compared_with_the_first_where_it_was_made_in_the_same_way(
+    context: Context, increment: Increment
+) -> None:
+    with serve(service(identity(context))) as server:
+        first = run(context, rps=500, duration=2, url=server.url)
+        second = run(context, rps=500, duration=2, url=server.url)
+        otherwise = run(context, rps=500, duration=2, url=server.url, arrivals="poisson")
+    interval = first.steps[0].p95_interval_ms
+    assert interval is not None
+    assert interval[0] <= (first.steps[0].p95_ms or 0) <= interval[1]
+    pages = [(context.project.root / result.report).read_text() for result in (first, second, otherwise)]
+    assert ["Against the test before" in page for page in pages] == [False, True, False]
+    assert "credit 0001-v1 in 0001-deploy-credit, report 001" in pages[1]
+
+
 def test_errors_that_callers_have_to_wait_for_count_in_the_latency(context: Context, increment: Increment) -> None:
     document = increment.folder / "deployment.yaml"
     document.write_text(document.read_text().replace(f"{SLO_MS}, error_rate: 0.01", "100, error_rate: 0.5"))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from specweave.files import rendering
 from specweave.operations.load_testing.chart import chart_values
+from specweave.operations.load_testing.comparison import Change
 from specweave.operations.load_testing.judgement import (
     HEADROOM,
     MAX_GENERATOR_CPU,
@@ -46,6 +47,8 @@ def render_report(
     timeout_s: float,
     remarks: Sequence[str],
     conditions: Mapping[str, str],
+    earlier: str = "",
+    changes: Sequence[Change] = (),
 ) -> tuple[str, bytes]:
     """The report in markdown and its chart.
 
@@ -57,6 +60,8 @@ def render_report(
         timeout_s: of each request.
         remarks: what a reader must know of this run; markdown, one sentence each.
         conditions: name → value of what the figures depend on, beside machine and versions.
+        earlier: the measurement that this one is compared with, if there is one.
+        changes: what became of it.
     """
     advice, target = recommendation(judgement, slo)
     rows = [
@@ -70,7 +75,9 @@ def render_report(
         "rows": rows,
         "slo_latency": f"{slo.latency_p95_ms:g} ms",
         "slo_error_rate": f"{slo.error_rate:.2%}",
-        "explanation": [*explain(measurement.steps, judgement), *remarks],
+        "explanation": [*explain(measurement.steps, judgement, slo), *remarks],
+        "earlier": earlier,
+        "changes": [_change(change) for change in changes],
         "failures": [
             {"rate": f"{step.rate:g}", "cause": failure.cause, "count": failure.count, "sample": failure.sample}
             for step in measurement.steps
@@ -89,7 +96,7 @@ def render_report(
     return files["report.md"].decode(), files["latency.svg"]
 
 
-def explain(steps: Sequence[StepMeasurement], judgement: Judgement) -> list[str]:
+def explain(steps: Sequence[StepMeasurement], judgement: Judgement, slo: SloSettings) -> list[str]:
     """What the table says, in sentences."""
     held, beyond = judgement.max_rps_within_slo, judgement.first_rps_beyond_slo
     lines: list[str] = []
@@ -113,6 +120,12 @@ def explain(steps: Sequence[StepMeasurement], judgement: Judgement) -> list[str]
         for step in steps
         if (late := step.latency.samples - step.correct) > 0
     ]
+    lines += [
+        f"At {step.rate:g} RPS the SLO lies within the interval of P95 ({_interval(step.p95_interval)}): another run "
+        "may fall on its other side; a longer `--duration` narrows it."
+        for step in steps
+        if step.p95_interval and step.p95_interval[0] <= slo.latency_p95_ms <= step.p95_interval[1]
+    ]
     if judgement.disturbed:
         rates = ", ".join(f"{rate:g}" for rate in judgement.disturbed)
         lines.append(
@@ -124,6 +137,21 @@ def explain(steps: Sequence[StepMeasurement], judgement: Judgement) -> list[str]
             "n/a: too few requests for that percentile (P95 needs 200, P99 needs 1,000); use a longer `--duration`."
         )
     return lines
+
+
+def _change(change: Change) -> dict[str, str]:
+    return {
+        "rate": f"{change.rate:g}",
+        "before": milliseconds(change.before),
+        "now": milliseconds(change.now),
+        "difference": f"{change.difference:+.2f}ms",
+        "interval": f"{change.low:+.2f} to {change.high:+.2f}ms",
+        "verdict": change.verdict,
+    }
+
+
+def _interval(bounds: tuple[float, float] | None) -> str:
+    return "n/a" if bounds is None else f"{milliseconds(bounds[0]).removesuffix('ms')} to {milliseconds(bounds[1])}"
 
 
 def _row(step: StepMeasurement, verdict: str, disturbed: bool, timeout_ms: float) -> dict[str, object]:
@@ -142,6 +170,7 @@ def _row(step: StepMeasurement, verdict: str, disturbed: bool, timeout_ms: float
         "longest_queue": step.generator.longest_queue,
         "cpu": f"{step.generator.cpu:.0%}",
         "disturbed": "disturbed" if disturbed else "",
+        "p95_interval": _interval(step.p95_interval),
         **cells("", step.latency, timeout_ms),
         **cells("service_", step.service_time, None),
         **cells("late_", step.generator.lateness, None),

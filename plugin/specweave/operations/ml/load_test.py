@@ -37,6 +37,7 @@ class LoadTestStep(BaseModel):
     Attributes:
         rps: intended requests a second.
         achieved_rps: correct answers a second.
+        p95_interval_ms: 95 % confidence interval of the P95; None below 1,000 requests.
         p50_ms, p95_ms, p99_ms, max_ms: latency; a request that timed out counts with the timeout, one that failed later
             than the SLO's latency with its own time.
         error_rate: share of requests that failed, 0 to 1.
@@ -51,6 +52,7 @@ class LoadTestStep(BaseModel):
     achieved_rps: float
     p50_ms: float | None
     p95_ms: float | None
+    p95_interval_ms: tuple[float, float] | None
     p99_ms: float | None
     max_ms: float | None
     error_rate: float
@@ -149,6 +151,7 @@ def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
             achieved_rps=step.achieved_rate,
             p50_ms=step.latency.p50,
             p95_ms=step.latency.p95,
+            p95_interval_ms=step.p95_interval,
             p99_ms=step.latency.p99,
             max_ms=step.latency.maximum,
             error_rate=step.error_rate,
@@ -167,7 +170,7 @@ def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
         slo_p95_ms=measured.slo.latency_p95_ms,
         slo_error_rate=measured.slo.error_rate,
         recommendation="\n".join(recommendation(measured.judgement, measured.slo)),
-        notes=explain(measured.measurement.steps, measured.judgement),
+        notes=explain(measured.measurement.steps, measured.judgement, measured.slo),
         report=measured.report,
     )
 

@@ -1,0 +1,62 @@
+"""The load test before this one that it can be compared with: the same model and machine, loaded in the same way."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from specweave.errors import SpecweaveError
+from specweave.increments import evidence, store
+from specweave.increments.evidence import ReportData
+from specweave.increments.store import Increment
+from specweave.operations.load_testing.comparison import Earlier, earlier_steps
+
+_ALIKE = ("machine", "service", "arrivals")
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierMeasurement:
+    """A load test of the past.
+
+    Attributes:
+        title: its model, version and report, for people.
+        steps: what it measured.
+    """
+
+    title: str
+    steps: tuple[Earlier, ...]
+
+
+def find(increment: Increment, model: str, data: Mapping[str, object]) -> EarlierMeasurement | None:
+    """The newest load test of a model that was made as the one with these data was, in this increment or a linked one.
+
+    Args:
+        increment: whose reports, and those of the increments that it builds upon, are looked through.
+        model: name of the model; its versions may differ.
+        data: what the present report will hold: `machine`, `service` and `arrivals` must be the same there.
+    """
+    alike = [
+        (report, where)
+        for report, where in _reports(increment)
+        if report.package is not None
+        and report.package.name == model
+        and all(report.data.get(key) == data[key] for key in _ALIKE)
+    ]
+    if not alike:
+        return None
+    report, where = max(alike, key=lambda found: found[0].started)
+    version = report.package.version if report.package else ""
+    return EarlierMeasurement(
+        f"{model} {version} in {where.id}, report {report.number:03d}", earlier_steps(report.data)
+    )
+
+
+def _reports(increment: Increment) -> Iterator[tuple[ReportData, Increment]]:
+    places = [increment]
+    for link in increment.metadata().links:
+        try:
+            places.append(store.find(increment.project, link))
+        except SpecweaveError:
+            continue  # put away, or never there: the comparison is a courtesy
+    for place in places:
+        for report in evidence.reports(place):
+            if report.operation == "load-test":
+                yield report, place
