@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from specweave.errors import ConflictError, InvalidInputError
-from specweave.files import atomic
+from specweave.files import atomic, reading
 from specweave.files.lock import lock
 from specweave.files.rendering import inside
 
 NAME = ".generated.json"
 LOCK = ".generated.lock"
+_LEDGER_BYTES = 16 * 1_048_576
 
 Action = Literal["create", "update", "unchanged", "conflict", "remove"]
 Entries = dict[str, dict[str, Any]]
@@ -135,6 +136,35 @@ def plan(folder: Path, files: Mapping[str, bytes], *, kind: str) -> Plan:
     return Plan(folder, kind, dict(files), tuple(sorted(changes, key=lambda change: change.path)))
 
 
+def amend(folder: Path, path: str, content: bytes) -> None:
+    """Write a file; one that lies there as it was generated counts as generated with the new content.
+
+    Args:
+        folder: an increment's folder.
+        path: relative to it, with forward slashes.
+        content: the whole of the file.
+
+    Raises:
+        InvalidInputError: `path-leaves-folder`, `path-is-link`, `ledger-invalid`.
+        HostError: it cannot be written; the old content is untouched then.
+    """
+    target = _target(folder, path)
+    if path not in read(folder):
+        atomic.write(target, content)
+        return
+    with lock(folder / LOCK):
+        entries = read(folder)
+        entry = entries.get(path, {})
+        if not target.is_file() or _sha256(target.read_bytes()) not in _known(entry):
+            atomic.write(target, content)
+            return
+        entries[path] = {**entry, "sha256": _sha256(target.read_bytes()), "pending": _sha256(content)}
+        _save(folder, entries)
+        atomic.write(target, content)
+        entries[path] = {**{key: value for key, value in entry.items() if key != "pending"}, "sha256": _sha256(content)}
+        _save(folder, entries)
+
+
 def read(folder: Path) -> Entries:
     """The entries of a folder's ledger; none where there is no ledger.
 
@@ -143,7 +173,7 @@ def read(folder: Path) -> Entries:
     """
     path = folder / NAME
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(reading.read(path, limit=_LEDGER_BYTES))
         entries = document["files"]
         if document["format"] != 1 or not all(isinstance(entry, dict) for entry in entries.values()):
             raise ValueError("format")  # noqa: TRY301 - one answer to every malformed ledger

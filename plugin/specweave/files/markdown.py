@@ -5,12 +5,15 @@ a heading, a field or a task. Bytes that are no UTF-8, either kind of line end a
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from specweave.errors import InvalidInputError
+from specweave.files import reading
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -114,6 +117,17 @@ class Document:
         """Take a document apart into lines; nothing is refused and nothing is lost."""
         return cls(tuple(_LINE.findall(content.decode("utf-8", "surrogateescape"))))
 
+    @classmethod
+    def read(cls, path: Path) -> "Document":
+        """The document in a file.
+
+        Raises:
+            InvalidInputError: `document-is-link`, `document-is-no-file`, `document-too-large`.
+            FileNotFoundError: nothing is there.
+            HostError: it may not be read.
+        """
+        return cls.parse(reading.read(path))
+
     @property
     def content(self) -> bytes:
         """The bytes of the document."""
@@ -145,21 +159,30 @@ class Document:
 
     def fields(self, start: int = 0, end: int | None = None) -> Iterator[Field]:
         """The fields on the lines from `start` to before `end`."""
-        for line in self._prose:
-            if start <= line < (len(self.lines) if end is None else end) and (match := _FIELD.match(self.lines[line])):
+        last = len(self._prose) if end is None else bisect_left(self._prose, end)
+        for line in self._prose[bisect_left(self._prose, start) : last]:
+            if match := _FIELD.match(self.lines[line]):
                 yield Field(match["name"].strip(), match["value"], line, match.start("value"), match.end("value"))
 
     def checkboxes(self, start: int = 0, end: int | None = None) -> Iterator[Checkbox]:
         """The list items with a box on the lines from `start` to before `end`."""
+        found = self._checkboxes
+        after = len(found) if end is None else bisect_left(found, end, key=_line)
+        yield from found[bisect_left(found, start, key=_line) : after]
+
+    @cached_property
+    def blocks(self) -> Mapping[int, int]:
+        """Lines of prose, in order, each with the line after the item or the paragraph that it begins or is part of."""
+        ends: dict[int, int] = {}
         for token in self._tokens:
-            if token.type != "list_item_open" or token.map is None:
+            if token.map is None or token.type not in {"inline", "list_item_open"}:
                 continue
-            line, last = token.map
-            inside = start <= line < (len(self.lines) if end is None else end)
-            if inside and line in self._prose_lines and (match := _CHECKBOX.match(self.lines[line])):
-                while last > line + 1 and not self.lines[last - 1].strip():
-                    last -= 1
-                yield Checkbox(match["mark"], match["text"], line, match.start("mark"), last)
+            first, last = token.map
+            while last > first + 1 and not self.lines[last - 1].strip():
+                last -= 1
+            for line in range(first, last) if token.type == "inline" else (first,):
+                ends.setdefault(line, last)
+        return {line: ends[line] for line in self._prose}
 
     def edited(self, edits: Iterable[Replace | InsertAfter]) -> bytes:
         """The document with the edits made, all counted in the present lines.
@@ -210,6 +233,19 @@ class Document:
         return token.markup == "-" and any(_FIELD.match(line) for line in self.lines[first : last - 1])
 
     @cached_property
+    def _checkboxes(self) -> tuple[Checkbox, ...]:
+        found = []
+        for token in self._tokens:
+            if token.type != "list_item_open" or token.map is None:
+                continue
+            line, last = token.map
+            if line in self._prose_lines and (match := _CHECKBOX.match(self.lines[line])):
+                while last > line + 1 and not self.lines[last - 1].strip():
+                    last -= 1
+                found.append(Checkbox(match["mark"], match["text"], line, match.start("mark"), last))
+        return tuple(sorted(found, key=_line))
+
+    @cached_property
     def _prose(self) -> tuple[int, ...]:
         """Lines that are text: not code, not HTML, not frontmatter, not in a quotation."""
         prose: list[int] = []
@@ -218,11 +254,15 @@ class Document:
             quoted += {"blockquote_open": 1, "blockquote_close": -1}.get(token.type, 0)
             if token.type == "inline" and token.map and not quoted:
                 prose.extend(range(*token.map))
-        return tuple(prose)
+        return tuple(sorted(prose))
 
     @cached_property
     def _prose_lines(self) -> frozenset[int]:
         return frozenset(self._prose)
+
+
+def _line(checkbox: Checkbox) -> int:
+    return checkbox.line
 
 
 def _span(token: "Token") -> tuple[int, int]:

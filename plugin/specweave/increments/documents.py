@@ -16,10 +16,12 @@ tasks.md depends on none of the latter, so it is written once and belongs to peo
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from specweave.files import ledger, rendering
+from specweave.increments import criteria
 from specweave.increments import metadata as metadata_file
 from specweave.increments.names import number_of
 from specweave.project import EnvironmentSettings, Project, SloSettings
@@ -118,6 +120,8 @@ def plan(project: Project, folder: Path, values: Mapping[str, object]) -> ledger
         created=metadata.created[:10],
     )
     files = render(project, "deployment", {**common, **values})
+    with suppress(FileNotFoundError):
+        files[criteria.FILE] = criteria.carried((folder / criteria.FILE).read_bytes(), files[criteria.FILE])
     return ledger.plan(folder, {name: files[name] for name in _REGENERATED}, kind=KIND)
 
 
