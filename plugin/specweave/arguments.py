@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
 
-from specweave.command import AnyCommand, Positional, Request, parse_duration
+from specweave.command import AnyCommand, Last, Positional, Request, parse_duration
 from specweave.errors import InvalidInputError
 
 Shape = Literal["flag", "one", "many", "pairs"]
@@ -69,9 +69,14 @@ class Parameter:
 
 
 def parameters(request: type[Request]) -> tuple[Parameter, ...]:
-    """The parameters of a request model, positional ones first, else in the order they are declared."""
-    found = [_parameter(name, info) for name, info in request.model_fields.items()]
+    """The parameters of a request model, positional ones first, `Last` ones last, else as they are declared."""
+    fields = sorted(request.model_fields.items(), key=lambda field: _has(field[1].metadata, Last))
+    found = [_parameter(name, info) for name, info in fields]
     return tuple(sorted(found, key=lambda parameter: not parameter.positional))
+
+
+def _has(metadata: Sequence[object], mark: type[Positional | Last]) -> bool:
+    return any(isinstance(item, mark) for item in metadata)
 
 
 def hint(request: type[Request]) -> str:
@@ -146,7 +151,7 @@ def _parameter(name: str, info: FieldInfo) -> Parameter:
     return Parameter(
         field=name,
         shape=shape,
-        positional=any(isinstance(item, Positional) for item in metadata),
+        positional=_has(metadata, Positional),
         required=required,
         default=None if required else info.get_default(call_default_factory=True, validated_data={}),
         placeholder=_placeholder(inner, metadata, shape, choices),

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from specweave.errors import ConflictError
 from specweave.host import Host
 from specweave.project import Project
 
@@ -20,6 +21,11 @@ class Positional:
     """Marks a request field that is given by position in the shell and in slash commands (`ml load-test 0043`)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Last:
+    """Marks a request field that people are shown after the command's own, though it is inherited."""
+
+
 class Request(BaseModel):
     """Arguments of a command. Field names are the MCP parameter names and, with hyphens, the shell options.
 
@@ -27,6 +33,14 @@ class Request(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+
+class CommittingRequest(Request):
+    """Arguments of a command that changes an increment, and can commit what it changed."""
+
+    commit: Annotated[bool, Last()] = Field(
+        False, description="Make one git commit of the increment's files, and of nothing else."
+    )
 
 
 class Result(BaseModel):
@@ -43,6 +57,24 @@ class Result(BaseModel):
     def text(self) -> str:
         """The result in a few lines of markdown, ending with the next step."""
         raise NotImplementedError(type(self).__name__)
+
+
+class CommittingResult(Result):
+    """What a command that can commit gives back.
+
+    Attributes:
+        commit: the commit that was made, hexadecimal.
+        uncommitted: why there is none although it was asked for, else empty.
+    """
+
+    commit: str | None = Field(None, description="The git commit that was made.")
+    uncommitted: str = Field("", description="Why nothing was committed although it was asked for.")
+
+    def commit_lines(self) -> list[str]:
+        """What is said of the commit: a line of markdown, none where none was asked for."""
+        if self.commit:
+            return [f"Committed as `{self.commit[:7]}`."]
+        return [f"Nothing was committed: {self.uncommitted}."] if self.uncommitted else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +99,7 @@ class Context:
         host: the machine.
         report: receives progress; cheap to call often.
         approved: a person said yes to the question of `Command.approval`.
+        answered: the question they were asked; None where the yes came without one (`--approve`).
         actor: who asked, for evidence: `cli`, `mcp` or `python`.
     """
 
@@ -74,15 +107,31 @@ class Context:
     host: Host
     report: Callable[[Progress], None] = field(default=lambda _progress: None)
     approved: bool = False
+    answered: str | None = None
     actor: str = "python"
 
     def with_report(self, report: Callable[[Progress], None]) -> "Context":
         """The same context with another receiver of progress."""
         return replace(self, report=report)
 
-    def with_approval(self) -> "Context":
-        """The same context after a person said yes."""
-        return replace(self, approved=True)
+    def with_approval(self, question: str | None = None) -> "Context":
+        """The same context after a person said yes to `question`."""
+        return replace(self, approved=True, answered=question)
+
+    def require_answer_to(self, question: str | None) -> None:
+        """Refuse where a person said yes to another question than the one that is to ask now.
+
+        Raises:
+            ConflictError: `approval-outdated`.
+        """
+        if self.answered is not None and self.answered != question:
+            raise ConflictError(
+                "approval-outdated",
+                f"something changed after a person said yes to {self.answered!r}; "
+                + (f"the question is now {question!r}" if question else "that is no longer possible"),
+                next_step="run the command again: it says what is missing, or asks about what there is now",
+                details={"answered": self.answered, "question": question},
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +170,7 @@ class Command(Generic[RequestT, ResultT]):
         approval: the yes-or-no question that a person must have answered with yes, or None where this request
             needs none. It only reads. Where approval is needed and `context.approved` is false, `run` raises
             `approval-required`.
+        long: it does more than change files: it may run for minutes, and the project's lock is not held meanwhile.
     """
 
     group: str
@@ -131,6 +181,15 @@ class Command(Generic[RequestT, ResultT]):
     annotations: Annotations
     examples: tuple[str, ...]
     approval: Callable[[RequestT, Context], str | None] | None = None
+    long: bool = False
+
+    def question(self, request: RequestT, context: Context) -> str | None:
+        """What a person must say yes to before this request is run; None where nobody must.
+
+        Raises:
+            SpecweaveError: as `run`.
+        """
+        return self.approval(request, context) if self.approval else None
 
 
 AnyCommand = Command[Any, Any]

@@ -3,11 +3,14 @@
 A project without git, or a machine without it, is no error: then there is nothing to know.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
+
+from specweave.errors import HostError
+from specweave.increments import git_program
+from specweave.increments.git_program import opened
 
 if TYPE_CHECKING:
     from git import Repo
@@ -39,10 +42,12 @@ def head(root: Path, increment: Path | None = None) -> Head:
         root: of the project.
         increment: the folder of the increment in question, None where there is none.
     """
-    with _repository(root) as repository:
+    with opened(root) as repository:
         if repository is None or not (commit := _lines(repository, "rev-parse", "--quiet", "--verify", "HEAD")):
             return Head(None, dirty=False)
-        changed = _lines(repository, "status", "--porcelain", "--untracked-files=no", "--", str(root), *_OWN)
+        changed = _lines(
+            repository, "--no-optional-locks", "status", "--porcelain", "--untracked-files=no", "--", str(root), *_OWN
+        )
         if increment is not None and not changed:
             changed = _lines(repository, "ls-files", "--others", "--exclude-standard", "--", str(increment), *_OWN)
         return Head(commit[0], dirty=bool(changed))
@@ -50,13 +55,13 @@ def head(root: Path, increment: Path | None = None) -> Head:
 
 def common_folder(root: Path) -> Path | None:
     """The git folder that all worktrees share."""
-    with _repository(root) as repository:
+    with opened(root) as repository:
         return None if repository is None else Path(repository.common_dir).resolve()
 
 
 def increments_elsewhere(root: Path) -> set[str]:
     """Names of increment folders, archived ones too, on local branches and in other worktrees."""
-    with _repository(root) as repository:
+    with opened(root) as repository:
         if repository is None or repository.working_tree_dir is None:
             return set()
         project = root.relative_to(Path(repository.working_tree_dir).resolve())
@@ -86,12 +91,8 @@ def _names_on(repository: "Repo", branches: Iterable[str], folder: str) -> set[s
 
     One process finds the tree of that folder on every branch; most branches share a few.
     """
-    with TemporaryFile() as wanted:
-        wanted.write("".join(f"{branch}:{folder}\n" for branch in branches).encode())
-        wanted.seek(0)
-        found = _lines(
-            repository, "cat-file", "--batch-check=%(objecttype) %(objectname)", istream=cast("BinaryIO", wanted)
-        )
+    wanted = "".join(f"{branch}:{folder}\n" for branch in branches).encode()
+    found = _lines(repository, "cat-file", "--batch-check=%(objecttype) %(objectname)", given=wanted)
     trees = {line.removeprefix("tree ") for line in found if line.startswith("tree ")}
     names: set[str] = set()
     for tree in trees:
@@ -109,28 +110,9 @@ def _folders(repository: "Repo", tree: str) -> dict[str, str]:
     return {name: description.split()[2] for description, _, name in entries}
 
 
-def _lines(repository: "Repo", *arguments: str, separator: str = "\n", istream: BinaryIO | None = None) -> list[str]:
+def _lines(repository: "Repo", *arguments: str, separator: str = "\n", given: bytes | None = None) -> list[str]:
     """What git prints; nothing where it refuses, as for a repository of another user."""
-    from git.exc import GitError  # noqa: PLC0415 - only where git is
-
-    with suppress(GitError):
-        printed: str = repository.git.execute(["git", *arguments], istream=istream)
-        return [line for line in printed.split(separator) if line]
+    with suppress(HostError):
+        answer = git_program.ask(repository, *arguments, given=given)
+        return [] if answer.status else [line for line in answer.text.split(separator) if line]
     return []
-
-
-@contextmanager
-def _repository(root: Path) -> "Iterator[Repo | None]":
-    try:
-        from git import Repo  # noqa: PLC0415 - 0.1 s of start-up that reading does not need
-        from git.exc import InvalidGitRepositoryError, NoSuchPathError  # noqa: PLC0415
-    except ImportError:  # gitpython says so when the program is missing
-        yield None
-        return
-    try:
-        repository = Repo(root, search_parent_directories=True, expand_vars=False)
-    except (InvalidGitRepositoryError, NoSuchPathError):
-        yield None
-        return
-    with repository:
-        yield repository

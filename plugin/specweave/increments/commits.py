@@ -1,0 +1,199 @@
+"""Commits of one increment: exactly its files, with everything the user staged left as it is.
+
+The user's own settings hold: hooks run, commits are signed where that is asked for, and what they refuse is refused.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from specweave.errors import ConflictError, InvalidInputError, OperationError
+from specweave.files.lock import lock
+from specweave.increments import git_program
+from specweave.increments.git_program import ask, literal, tell
+from specweave.increments.store import Increment
+
+if TYPE_CHECKING:
+    from git import Repo
+
+# A file or folder in the git folder of a work tree → what goes on there, and what ends it.
+_UNDERWAY = {
+    "MERGE_HEAD": ("a merge", "`git merge --continue` or `--abort`"),
+    "rebase-merge": ("a rebase", "`git rebase --continue` or `--abort`"),
+    "rebase-apply": ("a rebase or `git am`", "`git rebase --continue` or `--abort`, or the same of `git am`"),
+    "CHERRY_PICK_HEAD": ("a cherry-pick", "`git cherry-pick --continue` or `--abort`"),
+    "REVERT_HEAD": ("a revert", "`git revert --continue` or `--abort`"),
+    "sequencer": ("a cherry-pick or revert of several commits", "`git cherry-pick --continue` or `--abort`"),
+    "BISECT_LOG": ("a bisection", "`git bisect reset`"),
+}
+_ATTEMPTS = 20
+_NAMED = 5
+
+
+def require_committable(folder: Path) -> None:
+    """Refuse where a commit would be refused: ask before the work that is to be committed.
+
+    Args:
+        folder: an increment's, or the project's where there is none yet.
+
+    Raises:
+        ConflictError: `git-underway`, `merge-conflicts`.
+        InvalidInputError: `git-identity-missing`.
+        HostError: `repository-not-owned`, `program-missing`.
+    """
+    with git_program.opened(folder.resolve()) as repository:
+        if repository is not None:
+            _require_committable(repository)
+
+
+def commit(increment: Increment, what: str) -> str | None:
+    """Make one commit `NNNN: what` of the increment's files: those changed, new and gone; ignored ones stay out.
+
+    What is staged outside of the increment stays staged, and is not in the commit.
+
+    Args:
+        increment: whose files, also where it lay before it was put away or brought back.
+        what: what happened, one line.
+
+    Returns:
+        The commit, hexadecimal; None where there was nothing to commit, or there is no repository.
+
+    Raises:
+        ConflictError: `staged-differently`, `git-underway`, `merge-conflicts`, `repository-locked`.
+        InvalidInputError: `git-identity-missing`, `increment-ignored`.
+        HostError: `repository-not-owned`, `program-missing`.
+        OperationError: `commit-refused` with what git or a hook said.
+    """
+    with git_program.opened(increment.folder.resolve()) as repository:
+        if repository is None:
+            return None
+        _require_committable(repository)
+        places = _places(increment)
+        with lock(Path(repository.git_dir) / "specweave-commit.lock"):
+            return _commit(repository, places, f"{increment.number}: {' '.join(what.split())}")
+
+
+def is_in_repository(folder: Path) -> bool:
+    """Whether there is a repository to commit to."""
+    with git_program.opened(folder.resolve()) as repository:
+        return repository is not None
+
+
+def _places(increment: Increment) -> list[Path]:
+    """Where the increment lies and where it may have lain: among the others, or among those put away."""
+    increments = (increment.project.state / "increments").resolve()
+    put_away = sorted(path for path in increments.glob("_*") if path.is_dir())
+    return [increments / increment.id, *(folder / increment.id for folder in put_away)]
+
+
+def _commit(repository: "Repo", places: Sequence[Path], message: str) -> str | None:
+    _require_staged_alike(repository, places)
+    new = _untracked(repository, places)
+    if new:
+        names = ("--pathspec-from-file=-", "--pathspec-file-nul")
+        tell(repository, "add", "--intent-to-add", *names, given=b"".join(b":(literal)" + name + b"\0" for name in new))
+    try:
+        changed = [place for place in places if _status(repository, [place], "--untracked-files=no")]
+        if not changed:
+            _require_not_ignored(repository, places)
+            return None
+        _attempt(repository, message, changed)
+    except BaseException:
+        # Only names were added; without the commit their files are as new as before.
+        if new:
+            ask(repository, "update-index", "--force-remove", "-z", "--stdin", given=b"\0".join(new))
+        raise
+    return tell(repository, "rev-parse", "HEAD").strip()
+
+
+def _attempt(repository: "Repo", message: str, changed: Sequence[Path]) -> None:
+    arguments = ("commit", "--quiet", "--only", "--message", message, "--", *literal(*changed))
+    for _ in range(_ATTEMPTS):
+        answer = ask(repository, *arguments, environment=git_program.own_language())
+        if answer.status == 0:
+            return
+        # Another git takes this lock for a moment, such as the one that draws the user's prompt.
+        if "index.lock" not in answer.complaint:
+            raise OperationError(
+                "commit-refused",
+                f"git or one of its hooks refused the commit: {git_program.said(answer)}",
+                next_step="mend what it says",
+            )
+    raise git_program.refusal(repository, answer, "commit")
+
+
+def _untracked(repository: "Repo", places: Sequence[Path]) -> list[bytes]:
+    """Files that git does not know and does not ignore; not those of a repository within, which are its own."""
+    shown = ("--others", "--exclude-standard", "--full-name", "-z")
+    names = _output(repository, "ls-files", *shown, "--", *literal(*places)).split(b"\0")
+    return [name for name in names if name and not name.endswith(b"/")]
+
+
+def _status(repository: "Repo", places: Sequence[Path], *options: str) -> list[tuple[str, bytes]]:
+    """The two letters and the name of each changed file."""
+    shown = ("--porcelain", "-z", "--no-renames", "--ignore-submodules=dirty", *options)
+    found = _output(repository, "--no-optional-locks", "status", *shown, "--", *literal(*places)).split(b"\0")
+    return [(entry[:2].decode(), entry[3:]) for entry in found if entry]
+
+
+def _output(repository: "Repo", *arguments: str) -> bytes:
+    answer = ask(repository, *arguments)
+    if answer.status:
+        raise git_program.refusal(repository, answer, arguments[0])
+    return answer.output
+
+
+def _require_committable(repository: "Repo") -> None:
+    tell(repository, "rev-parse", "--git-dir")  # git looks at the owner before anything else
+    for mark, (what, end) in _UNDERWAY.items():
+        if (Path(repository.git_dir) / mark).exists():
+            raise ConflictError(
+                "git-underway",
+                f"{what} is under way in {repository.working_tree_dir}: a commit now would become part of it",
+                next_step=f"end it with {end}, then try again",
+            )
+    if ask(repository, "ls-files", "--unmerged").output:
+        raise ConflictError(
+            "merge-conflicts",
+            f"{repository.working_tree_dir} has files with conflicts, and git commits nothing before they are resolved",
+            next_step="resolve them and `git add` them, then try again",
+        )
+    for ident in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
+        if ask(repository, "var", ident).status:
+            raise InvalidInputError(
+                "git-identity-missing",
+                "git does not know who makes the commit",
+                next_step="set `git config user.name NAME` and `git config user.email ADDRESS`, then try again",
+            )
+
+
+def _require_staged_alike(repository: "Repo", places: Sequence[Path]) -> None:
+    found = _status(repository, places, "--untracked-files=all")
+    untracked = {name for letters, name in found if letters == "??"}
+    different = [
+        name.decode("utf-8", "replace")
+        for letters, name in found
+        if letters != "??" and letters[0] != " " and (letters[1] != " " or name in untracked)
+    ]
+    if different:
+        more = f" and {len(different) - _NAMED} more" if len(different) > _NAMED else ""
+        raise ConflictError(
+            "staged-differently",
+            f"what is staged of {', '.join(different[:_NAMED])}{more} is not what lies in the work tree: "
+            "the commit would lose what was staged",
+            next_step="stage it as it is now (`git add`), or unstage it (`git restore --staged`), then try again",
+            details={"files": different},
+        )
+
+
+def _require_not_ignored(repository: "Repo", places: Sequence[Path]) -> None:
+    if ask(repository, "ls-files", "--", *literal(*places)).output:
+        return
+    answer = ask(repository, "check-ignore", "--verbose", "--", str(places[0]))
+    if answer.status == 0:
+        rule = answer.text.partition("\t")[0]
+        raise InvalidInputError(
+            "increment-ignored",
+            f"git ignores {places[0]} by the rule {rule}",
+            next_step="take that rule away, or leave out `commit`",
+        )
