@@ -173,12 +173,14 @@ def read(folder: Path) -> Entries:
     """
     path = folder / NAME
     try:
-        document = json.loads(reading.read(path, limit=_LEDGER_BYTES))
+        content = reading.read(path, limit=_LEDGER_BYTES)
+    except FileNotFoundError:
+        return {}
+    try:
+        document = json.loads(content)
         entries = document["files"]
         if document["format"] != 1 or not all(isinstance(entry, dict) for entry in entries.values()):
             raise ValueError("format")  # noqa: TRY301 - one answer to every malformed ledger
-    except FileNotFoundError:
-        return {}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidInputError(
             "ledger-invalid", f"{path} is not a ledger of format 1", next_step="restore it from git"

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from specweave.errors import InvalidInputError, NotFoundError
-from specweave.files import atomic
+from specweave.files import atomic, reading
 from specweave.project import EnvironmentSettings, Settings, SloSettings
 
 FILE = "deployment.yaml"
@@ -119,7 +119,7 @@ def set_version(folder: Path, version: str) -> bool:
 
 def _load(path: Path) -> Any:
     try:
-        document = YAML().load(path.read_bytes())
+        document = YAML().load(reading.read(path))
     except FileNotFoundError:
         raise NotFoundError(
             "deployment-missing",

@@ -11,10 +11,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from specweave.errors import InvalidInputError
-from specweave.files import atomic
+from specweave.files import atomic, reading
 from specweave.files.markdown import Document
 
 FILE = "metadata.json"
+SCHEMA = 1
 
 _STATUS_ALIASES = {"planning": "planned", "in_progress": "active", "done": "completed", "": "planned"}
 _CLOSED = frozenset({"completed", "abandoned", "archived"})
@@ -126,19 +127,28 @@ def read_document(folder: Path) -> dict[str, Any]:
     """The whole of metadata.json; of an increment that has none, what its documents say.
 
     Raises:
-        InvalidInputError: `metadata-invalid`.
+        InvalidInputError: `metadata-invalid`, `metadata-newer`, or what `specweave.files.reading.read` raises.
     """
     path = folder / FILE
     try:
-        document = json.loads(path.read_bytes())
+        content = reading.read(path)
     except FileNotFoundError:
         return _from_frontmatter(folder)
+    try:
+        document = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise InvalidInputError(
             "metadata-invalid", f"{path} is not JSON: {error}", next_step="restore it from git"
         ) from error
     if not isinstance(document, dict):
         raise InvalidInputError("metadata-invalid", f"{path} holds no object", next_step="restore it from git")
+    schema = document.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise InvalidInputError(
+            "metadata-newer",
+            f"{path} has schema {schema}, this specweave knows up to {SCHEMA}",
+            next_step="use a newer specweave-ml",
+        )
     return document
 
 
@@ -175,8 +185,8 @@ def _from_frontmatter(folder: Path) -> dict[str, Any]:
 
     found: dict[str, Any] = {"id": folder.name}
     try:
-        front = YAML(typ="safe").load(Document.parse((folder / "spec.md").read_bytes()).frontmatter)
-    except (OSError, YAMLError):
+        front = YAML(typ="safe").load(Document.read(folder / "spec.md").frontmatter)
+    except (OSError, YAMLError, InvalidInputError):
         return found
     if isinstance(front, dict):
         found |= {key: str(front[key]) for key in ("status", "type", "created", "title") if front.get(key)}
