@@ -144,7 +144,7 @@ def record(
     with store.project_lock(increment.project):
         known = _recordable(increment)
         folder = increment.folder / FOLDER
-        number = _next_number(folder)
+        number = _next_number(increment)
         report = ReportData(
             format=1,
             number=number,
@@ -238,7 +238,7 @@ def newest(
 
 def reports(increment: Increment) -> Iterator[ReportData]:
     """The reports of an increment, newest first; files that are no report of this format are passed over."""
-    for number, path in sorted(_files(increment.folder / FOLDER), reverse=True):
+    for number, path in sorted(files(increment), reverse=True):
         if path.suffix != ".json":
             continue
         try:
@@ -247,6 +247,15 @@ def reports(increment: Increment) -> Iterator[ReportData]:
             continue
         if report.number == number:
             yield report
+
+
+def files(increment: Increment) -> Iterator[tuple[int, Path]]:
+    """The files of its reports, attachments too, each with the report's number; in no order."""
+    folder = increment.folder / FOLDER
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if match := _NAME.fullmatch(path.name):
+                yield int(match["number"]), path
 
 
 def reset(context: Context, increment: Increment, task_ids: tuple[str, ...]) -> None:
@@ -295,12 +304,5 @@ def _forget(document: dict[str, Any], task_ids: tuple[str, ...]) -> None:
             state["status"] = "pending"
 
 
-def _files(folder: Path) -> Iterator[tuple[int, Path]]:
-    if folder.is_dir():
-        for path in folder.iterdir():
-            if match := _NAME.fullmatch(path.name):
-                yield int(match["number"]), path
-
-
-def _next_number(folder: Path) -> int:
-    return max((number for number, _ in _files(folder)), default=0) + 1
+def _next_number(increment: Increment) -> int:
+    return max((number for number, _ in files(increment)), default=0) + 1
