@@ -18,6 +18,8 @@ def task(number: int, *dependencies: int) -> Task:
         status="pending",
         marked="pending",
         run=None,
+        test=None,
+        files=(),
         dependencies=tuple(f"T-{other:03d}" for other in dependencies),
         criteria=(),
         user_story=None,
@@ -25,6 +27,8 @@ def task(number: int, *dependencies: int) -> Task:
         passed=None,
         document="tasks.md",
         line=number,
+        claimed=False,
+        text_digest="",
     )
 
 

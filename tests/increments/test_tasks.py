@@ -139,7 +139,9 @@ def test_a_ticked_box_without_passing_evidence_counts_for_nothing_where_a_comman
     state = {"tasks": {"T-001": {"status": "completed", "evidence": "reports/001-create-api.md", "passed": True}}}
     (ticked.folder / "metadata.json").write_text(json.dumps(state))
     assert [(task.status, task.evidence) for task in tasks.read(ticked)] == [("completed", "reports/001-create-api.md")]
-    (ticked.folder / "tasks.md").write_text(text.replace("[x] completed", "[ ] pending"))
+    tasks.mark(ticked, {"T-001": Outcome(passed=True, evidence="[001-x](reports/001-create-api.md) passed")})
+    shown = (ticked.folder / "tasks.md").read_text()
+    (ticked.folder / "tasks.md").write_text(shown.replace("[x] completed", "[ ] pending"))
     assert [task.status for task in tasks.read(ticked)] == ["pending"]
 
 

@@ -4,8 +4,9 @@ Forms read: `### T-001: Title` with fields below it (ours), `### T-01 title`, an
 the list below it. A field is `**Name**: value` or `**Name:** value`.
 """
 
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,7 +37,12 @@ _NAMES = {
     "criteria": ("satisfies acs", "satisfies ac", "satisfies", "acs", "ac", "acceptance criteria"),
     "user_story": ("user story", "user stories", "story"),
     "evidence": ("evidence",),
+    "test": ("test",),
+    "files": ("files affected", "files", "affected files"),
 }
+_PROOF = frozenset({*_NAMES["status"], *_NAMES["evidence"]})
+_QUOTED = re.compile(r"`([^`\r\n]+)`")
+_BULLET = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+(?P<text>.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,7 @@ class Place:
         checkbox: the list item it is, None for a heading.
         line: its first line, from 0.
         body: the line after its heading or item.
+        end: the line after all that belongs to it.
         fields: those that are its own, in order.
     """
 
@@ -58,6 +65,7 @@ class Place:
     checkbox: Checkbox | None
     line: int
     body: int
+    end: int
     fields: tuple[Field, ...]
 
     def field(self, kind: str) -> Field | None:
@@ -84,15 +92,16 @@ def places_in(document: Document) -> Iterator[Place]:
 
 def _from_heading(document: Document, heading: Heading, match: re.Match[str], end: int) -> Place:
     fields = tuple(document.fields(heading.body, end))
-    return Place(match["id"], _title(match), match["mark"], None, heading.line, heading.body, fields)
+    return Place(match["id"], _title(match), match["mark"], None, heading.line, heading.body, end, fields)
 
 
 def _from_checkbox(document: Document, checkbox: Checkbox, match: re.Match[str]) -> Place:
     inner = next(
         (other.line for other in document.checkboxes(checkbox.line + 1, checkbox.end) if _is_task(other)), None
     )
-    fields = tuple(document.fields(checkbox.line + 1, inner or checkbox.end))
-    return Place(match["id"], _title(match), checkbox.mark, checkbox, checkbox.line, checkbox.line + 1, fields)
+    end = inner or checkbox.end
+    fields = tuple(document.fields(checkbox.line + 1, end))
+    return Place(match["id"], _title(match), checkbox.mark, checkbox, checkbox.line, checkbox.line + 1, end, fields)
 
 
 def _title(match: re.Match[str]) -> str:
@@ -127,6 +136,58 @@ def status_of(value: str) -> Status | None:
 def number_of(task_id: str) -> int:
     """3 for `T-003` and `T-3`."""
     return int(task_id.removeprefix("T").removeprefix("-"))
+
+
+def files_in(document: Document, place: Place) -> tuple[str, ...]:
+    """The paths and patterns behind `**Files Affected**`, else the first in each item of the list below it."""
+    field = place.field("files")
+    if field is None:
+        return ()
+    if field.value:
+        return tuple(dict.fromkeys(_paths(field.value)))
+    found = []
+    for line in document.lines[field.line + 1 : place.end]:
+        item = _BULLET.match(line)
+        if item is None and (line.strip() or found):
+            break
+        if item is not None:
+            found += list(_paths(item["text"]))[:1]
+    return tuple(dict.fromkeys(found))
+
+
+def text_digest(document: Document, place: Place, criteria: Mapping[str, str]) -> str:
+    """What a task says and is measured by: 16 hexadecimal digits that change when its meaning may have.
+
+    Its boxes, its status, its evidence, blank lines and blanks at the ends of lines are not part of that.
+
+    Args:
+        document: that holds it.
+        place: where.
+        criteria: id → text, of the criteria it satisfies.
+    """
+    boxes = {box.line: box.column for box in document.checkboxes(place.body, place.end)}
+    proof = {field.line for field in place.fields if field.name.lower() in _PROOF}
+    digest = hashlib.sha256(f"{place.id}\0{place.title}\n".encode("utf-8", "surrogateescape"))
+    for number in range(place.body, place.end):
+        line = document.lines[number]
+        if number in boxes:
+            line = f"{line[: boxes[number]]} {line[boxes[number] + 1 :]}"
+        if line.strip() and number not in proof:
+            digest.update(f"{line.rstrip()}\n".encode("utf-8", "surrogateescape"))
+    for criterion, text in criteria.items():
+        digest.update(f"\0{criterion}\0{text}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:16]
+
+
+def _paths(text: str) -> Iterator[str]:
+    """Paths in a text: those between backticks, else the first word of each part between commas."""
+    quoted = [path.strip().removeprefix("./") for path in _QUOTED.findall(text)]
+    yield from quoted or (path for part in re.split(r"[,;]", text) if (path := _first_word(part)))
+
+
+def _first_word(text: str) -> str:
+    words = text.split()
+    return words[0].removeprefix("./") if words and re.search(r"[./*]", words[0]) else ""
 
 
 def edits(document: Document, place: Place, *, passed: bool, evidence: str | None) -> Iterator[Replace | InsertAfter]:

@@ -4,19 +4,32 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from specweave.errors import NotFoundError
 from specweave.files import atomic
 from specweave.files.markdown import Document, InsertAfter, Replace, readable
+from specweave.increments import criteria as criteria_file
 from specweave.increments import metadata as metadata_file
 from specweave.increments.metadata import TaskState
-from specweave.increments.task_document import Place, Status, edits, marked_status, number_of, places_in, status_of
+from specweave.increments.task_document import (
+    Place,
+    Status,
+    edits,
+    files_in,
+    marked_status,
+    number_of,
+    places_in,
+    status_of,
+    text_digest,
+)
 
 if TYPE_CHECKING:
     from specweave.increments.store import Increment
 
 FILES = ("tasks.md", "spec.md")
+
+Standing = Literal["open", "passed", "failed", "stale", "claimed", "skipped"]
 
 _ID = re.compile(r"\bT-?(\d{1,4})\b")
 _CRITERION = re.compile(r"\bAC-(?:US\d+-)?\d+\b")
@@ -31,10 +44,13 @@ class Task:
     Attributes:
         id: as written, `T-001`.
         title: one line of markdown.
-        status: for a task bound to a command, `completed` only where its box is ticked *and* its newest evidence
-            passed; for any other, `marked`.
+        status: for a task with a command or a test, `completed` only where its newest evidence passed and nobody took
+            its tick away since; for any other, `marked`. Whether that evidence is of the present content says
+            `evidence.standing`.
         marked: what the document says.
-        run: the slash command that does it, None for a task of people.
+        run: the slash command that does it, None without one.
+        test: the command line that shows it, to be run without a shell; None without one.
+        files: paths and patterns that it is about, relative to the project.
         dependencies: ids of tasks, as those tasks write them where they exist.
         criteria: ids of acceptance criteria, `AC-US1-01`.
         user_story: id, `US-001`.
@@ -42,6 +58,8 @@ class Task:
         passed: whether that evidence passed, None without one.
         document: the file that holds it.
         line: its first line, from 1.
+        claimed: its box is ticked and nothing shows it: somebody says so.
+        text_digest: of its own text and its criteria's; 16 hexadecimal digits, see `task_document.text_digest`.
     """
 
     id: str
@@ -49,6 +67,8 @@ class Task:
     status: Status
     marked: Status
     run: str | None
+    test: str | None
+    files: tuple[str, ...]
     dependencies: tuple[str, ...]
     criteria: tuple[str, ...]
     user_story: str | None
@@ -56,6 +76,16 @@ class Task:
     passed: bool | None
     document: str
     line: int
+    claimed: bool
+    text_digest: str
+
+
+class _Names(NamedTuple):
+    """What the tasks of a document refer to: its file, task ids by number, texts of criteria by id."""
+
+    document: str
+    tasks: Mapping[int, str]
+    criteria: Mapping[str, str]
 
 
 class Outcome(NamedTuple):
@@ -80,9 +110,10 @@ def read(increment: "Increment") -> tuple[Task, ...]:
     found = _document(increment.folder)
     if found is None:
         return ()
-    name, _, places = found
+    name, document, places = found
     by_number = {number_of(place.id): place.id for place in places}
-    return tuple(_task(place, name, states.get(place.id), by_number) for place in places)
+    names = _Names(name, by_number, criteria_file.read(increment).texts())
+    return tuple(_task(place, document, states.get(place.id), names) for place in places)
 
 
 def find(increment: "Increment", task_id: str) -> Task:
@@ -144,35 +175,55 @@ def problems(increment: "Increment") -> tuple[str, ...]:
 def _document(folder: Path) -> tuple[str, Document, tuple[Place, ...]] | None:
     for name in FILES:
         path = folder / name
-        if path.is_file():
-            document = Document.parse(path.read_bytes())
+        if path.is_symlink() or path.exists():
+            document = Document.read(path)
             places = tuple(places_in(document))
             if places:
                 return name, document, places
     return None
 
 
-def _task(place: Place, document: str, state: TaskState | None, by_number: dict[int, str]) -> Task:
-    run = _run(place)
-    marked = marked_status(place)
+def _task(place: Place, document: Document, state: TaskState | None, names: "_Names") -> Task:
+    run, test = _run(place), _code(place, "test")
     link = _LINK.search(_value(place, "evidence"))
-    proven = state is not None and state.passed and state.status == "completed"
+    shown = link[1] if link else None
+    marked = marked_status(place)
+    reported = state.evidence if state is not None else None
     dependencies = _numbers(_value(place, "dependencies"))
+    criteria = tuple(dict.fromkeys(_CRITERION.findall(_value(place, "criteria"))))
     story = _STORY.search(_value(place, "user_story"))
     return Task(
         id=place.id,
         title=readable(place.title),
-        status="pending" if run and marked == "completed" and not proven else marked,
+        status=_status(marked, state, shown) if run or test else marked,
         marked=marked,
         run=run,
-        dependencies=tuple(by_number.get(number, f"T-{number:03d}") for number in dependencies),
-        criteria=tuple(dict.fromkeys(_CRITERION.findall(_value(place, "criteria")))),
+        test=test,
+        files=tuple(readable(path) for path in files_in(document, place)),
+        dependencies=tuple(names.tasks.get(number, f"T-{number:03d}") for number in dependencies),
+        criteria=criteria,
         user_story=story[0] if story else None,
-        evidence=state.evidence if state and state.evidence else (link[1] if link else None),
-        passed=state.passed if state and state.evidence else None,
-        document=document,
+        evidence=reported or shown,
+        passed=state.passed if state is not None and reported else None,
+        document=names.document,
         line=place.line + 1,
+        claimed=marked == "completed" and reported is None,
+        text_digest=text_digest(
+            document, place, {name: names.criteria[name] for name in criteria if name in names.criteria}
+        ),
     )
+
+
+def _status(marked: Status, state: TaskState | None, shown: str | None) -> Status:
+    if marked == "skipped":
+        return marked
+    proven = state is not None and state.passed and state.status == "completed"
+    # The state is written before the document. Where the document names another report than the newest, a process was
+    # killed in between; where it names that one, a person took the tick away, to have the task run again.
+    overtaken = state is not None and state.evidence not in {None, shown}
+    if proven and (marked == "completed" or overtaken):
+        return "completed"
+    return "pending" if marked == "completed" else marked
 
 
 def _value(place: Place, kind: str) -> str:
@@ -181,8 +232,12 @@ def _value(place: Place, kind: str) -> str:
 
 
 def _run(place: Place) -> str | None:
-    text = _value(place, "run").strip().strip("`").strip()
-    return text if text.startswith("/") else None
+    text = _code(place, "run")
+    return text if text is not None and text.startswith("/") else None
+
+
+def _code(place: Place, kind: str) -> str | None:
+    return _value(place, kind).strip().strip("`").strip() or None
 
 
 def _numbers(text: str) -> tuple[int, ...]:
