@@ -12,36 +12,25 @@ from specweave.files.lock import lock
 from specweave.increments import git_program
 from specweave.increments.git_program import ask, literal, tell
 from specweave.increments.store import Increment
+from specweave.increments.underway import require_idle
+from specweave.project import Project
 
 if TYPE_CHECKING:
     from git import Repo
 
-# A file or folder in the git folder of a work tree → what goes on there, and what ends it.
-_UNDERWAY = {
-    "MERGE_HEAD": ("a merge", "`git merge --continue` or `--abort`"),
-    "rebase-merge": ("a rebase", "`git rebase --continue` or `--abort`"),
-    "rebase-apply": ("a rebase or `git am`", "`git rebase --continue` or `--abort`, or the same of `git am`"),
-    "CHERRY_PICK_HEAD": ("a cherry-pick", "`git cherry-pick --continue` or `--abort`"),
-    "REVERT_HEAD": ("a revert", "`git revert --continue` or `--abort`"),
-    "sequencer": ("a cherry-pick or revert of several commits", "`git cherry-pick --continue` or `--abort`"),
-    "BISECT_LOG": ("a bisection", "`git bisect reset`"),
-}
 _ATTEMPTS = 20
 _NAMED = 5
 
 
-def require_committable(folder: Path) -> None:
-    """Refuse where a commit would be refused: ask before the work that is to be committed.
-
-    Args:
-        folder: an increment's, or the project's where there is none yet.
+def require_committable(project: Project) -> None:
+    """Refuse where a commit of an increment would be refused: ask before the work that is to be committed.
 
     Raises:
         ConflictError: `git-underway`, `merge-conflicts`.
         InvalidInputError: `git-identity-missing`.
         HostError: `repository-not-owned`, `program-missing`.
     """
-    with git_program.opened(folder.resolve()) as repository:
+    with git_program.opened(home(project)) as repository:
         if repository is not None:
             _require_committable(repository)
 
@@ -71,6 +60,12 @@ def commit(increment: Increment, what: str) -> str | None:
         places = _places(increment)
         with lock(Path(repository.git_dir) / "specweave-commit.lock"):
             return _commit(repository, places, f"{increment.number}: {' '.join(what.split())}")
+
+
+def home(project: Project) -> Path:
+    """The folder whose repository holds the increments: theirs, or the project's where there are none yet."""
+    increments = (project.state / "increments").resolve()
+    return increments if increments.is_dir() else project.root
 
 
 def is_in_repository(folder: Path) -> bool:
@@ -144,14 +139,7 @@ def _output(repository: "Repo", *arguments: str) -> bytes:
 
 
 def _require_committable(repository: "Repo") -> None:
-    tell(repository, "rev-parse", "--git-dir")  # git looks at the owner before anything else
-    for mark, (what, end) in _UNDERWAY.items():
-        if (Path(repository.git_dir) / mark).exists():
-            raise ConflictError(
-                "git-underway",
-                f"{what} is under way in {repository.working_tree_dir}: a commit now would become part of it",
-                next_step=f"end it with {end}, then try again",
-            )
+    require_idle(repository)
     if ask(repository, "ls-files", "--unmerged").output:
         raise ConflictError(
             "merge-conflicts",

@@ -18,8 +18,7 @@ def check_if_asked(request: CommittingRequest, project: Project) -> None:
         HostError: `repository-not-owned`, `program-missing`.
     """
     if request.commit:
-        increments = project.state / "increments"
-        commits.require_committable(increments if increments.is_dir() else project.root)
+        commits.require_committable(project)
 
 
 def commit_if_asked(request: CommittingRequest, increment: Increment, what: str) -> str | None:

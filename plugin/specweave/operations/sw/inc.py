@@ -4,10 +4,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from specweave.command import Annotations, Command, Context, IncrementType, Positional, Request, Result
+from specweave.command import (
+    Annotations,
+    Command,
+    CommittingRequest,
+    CommittingResult,
+    Context,
+    IncrementType,
+    Positional,
+)
 
 
-class IncRequest(Request):
+class IncRequest(CommittingRequest):
     """What the increment is called, and what it is."""
 
     title: Annotated[str, Positional()] = Field(
@@ -17,9 +25,12 @@ class IncRequest(Request):
         None, description="What it is; by default deployment where the name begins with deploy, else feature."
     )
     links: tuple[str, ...] = Field((), description="Increments that this one builds upon: number, folder or prefix.")
+    branch: bool = Field(
+        False, description="Make a git branch of its name too, at the present commit, and switch to it."
+    )
 
 
-class IncResult(Result):
+class IncResult(CommittingResult):
     """The increment that was made."""
 
     increment: str
@@ -28,11 +39,14 @@ class IncResult(Result):
     title: str
     folder: str
     files: list[str]
+    branch: str | None = Field(description="The git branch that was made for it.")
     revision: str
 
     def text(self) -> str:
         """The result in a few lines of markdown, ending with the next step."""
-        lines = [f"Created `{self.increment}` ({self.type}) in {self.folder}: {', '.join(self.files)}", ""]
+        lines = [f"Created `{self.increment}` ({self.type}) in {self.folder}: {', '.join(self.files)}"]
+        lines += [f"On the git branch `{self.branch}`."] if self.branch else []
+        lines += [*self.commit_lines(), ""]
         if self.type == "deployment":
             lines.append(
                 f"Next: `/ml:deploy-prepare {self.number} --model FILE --data FILE` makes its package and service."
@@ -49,12 +63,20 @@ def run(request: IncRequest, context: Context) -> IncResult:
         InvalidInputError: `increment-name-invalid`.
         NotFoundError: a link names no increment.
         ConflictError: `increment-exists`, `project-locked`.
+        SpecweaveError: with `branch` and `commit` what `branches` and `commits` say.
     """
-    from specweave.increments import names, store  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.increments import branches, names, store  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.operations import committing  # noqa: PLC0415
 
+    committing.check_if_asked(request, context.project)
+    if request.branch:
+        branches.require_branchable(context.project, _expected_id(request.title, context))
     links = tuple(store.find(context.project, link).id for link in request.links)
     increment = store.create(context, request.title, kind=request.type or names.type_of(request.title), links=links)
+    if request.branch:
+        branches.switch_to_new(increment)
     metadata = increment.metadata()
+    commit = committing.commit_if_asked(request, increment, "created")
     return IncResult(
         increment=increment.id,
         number=increment.number,
@@ -62,8 +84,19 @@ def run(request: IncRequest, context: Context) -> IncResult:
         title=metadata.title,
         folder=context.project.relative(increment.folder),
         files=[name for name in ("spec.md", "plan.md", "tasks.md") if (increment.folder / name).is_file()],
+        branch=increment.id if request.branch else None,
         revision=store.revision(increment),
+        commit=commit,
+        uncommitted=committing.why_not(request, increment, commit),
     )
+
+
+def _expected_id(title: str, context: Context) -> str:
+    from specweave.increments import names, store  # noqa: PLC0415 - a listing must stay cheap
+
+    wanted = names.parse_id(title.strip())
+    number, slug = wanted or (int(store.next_number(context.project)), names.slug_of(title))
+    return f"{number:04d}-{slug}"
 
 
 COMMAND = Command(
