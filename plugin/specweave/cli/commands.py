@@ -83,8 +83,9 @@ def _approved(command: AnyCommand, request: Request, context: Context) -> Contex
 
     Raises:
         GateError: `approval-required` where nobody can be asked, `approval-declined`.
+        ConflictError: `approval-outdated` where what they were asked about changed before they answered.
     """
-    question = command.approval(request, context) if command.approval else None
+    question = command.question(request, context)
     if question is None or context.approved:
         return context
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -96,4 +97,6 @@ def _approved(command: AnyCommand, request: Request, context: Context) -> Contex
         )
     if not click.confirm(question, err=True):
         raise GateError("approval-declined", "the question was answered with no; nothing was done")
-    return context.with_approval()
+    approved = context.with_approval(question)
+    approved.require_answer_to(command.question(request, approved))
+    return approved
