@@ -94,4 +94,5 @@ COMMAND = Command(
     run=run,
     annotations=Annotations(idempotent=True, open_world=True),
     examples=("0043", "0043 --build --tag credit-model:0043-v1", "0043 --python-version 3.12"),
+    long=True,
 )

@@ -91,4 +91,5 @@ COMMAND = Command(
     run=run,
     annotations=Annotations(idempotent=True),
     examples=("0043 --test", "0043 --framework fastapi", "0043 --dry-run"),
+    long=True,
 )

@@ -156,4 +156,5 @@ COMMAND = Command(
         "0043 --environment staging --stop",
     ),
     approval=approval,
+    long=True,
 )

@@ -128,4 +128,5 @@ COMMAND = Command(
     run=run,
     annotations=Annotations(idempotent=True),
     examples=("0042", "0042 --model models/credit.joblib --data data/train.csv --name credit-model"),
+    long=True,
 )

@@ -85,4 +85,5 @@ COMMAND = Command(
     run=run,
     annotations=Annotations(destructive=True),
     examples=("0043 --environment production", "0043 --environment staging --to 0043-v1"),
+    long=True,
 )

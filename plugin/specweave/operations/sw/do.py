@@ -132,4 +132,5 @@ COMMAND = Command(
     run=run,
     annotations=Annotations(destructive=True, open_world=True),
     examples=("0043", "0043 --until T-005", "0043 --task T-003 --dry-run"),
+    long=True,
 )
