@@ -1,10 +1,8 @@
 """The increments of a project: create, find, list, change their state."""
 
 import hashlib
-import secrets
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,18 +10,17 @@ from typing import Any
 
 from specweave.command import Context, IncrementType
 from specweave.errors import ConflictError, NotFoundError
-from specweave.files import atomic
 from specweave.files.lock import lock
 from specweave.increments import metadata as metadata_file
-from specweave.increments import names, repository
+from specweave.increments import names, placing, repository
 from specweave.increments.metadata import Metadata
 from specweave.project import Project
 from specweave_runtime.deployment_state import timestamp
 
-_DOCUMENTS = ("metadata.json", "spec.md", "plan.md", "tasks.md")
-_IGNORED = "# What belongs to this machine only.\nlocal/\ncache/\n*.lock\n.*.tmp\nincrements/.new-*/\n"
+ARCHIVE = "_archive"
+DOCUMENTS = ("metadata.json", "spec.md", "plan.md", "tasks.md")
 _NUMBER_DIGITS = 4
-_STAGING = ".new-"
+_PART_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +39,11 @@ class Increment:
     def id(self) -> str:
         """Name of the folder, `0043-deploy-credit-model`."""
         return self.folder.name
+
+    @property
+    def archived(self) -> bool:
+        """Whether it is put away."""
+        return self.folder.parent.name == ARCHIVE
 
     @property
     def number(self) -> str:
@@ -124,54 +126,61 @@ def create(
         if fill is not None:
             files.update(fill(common))
         files[metadata_file.FILE] = metadata_file.encode(document)
-        return Increment(project, _place(project, identifier, files, documents.owned(kind)))
+        return Increment(project, placing.place(project, identifier, files, documents.owned(kind)))
 
 
-def find(project: Project, name: str | None, *, kind: str | None = None) -> Increment:
+def find(project: Project, name: str | None, *, kind: str | None = None, archived: bool = False) -> Increment:
     """The increment of that number, folder name or unique prefix; with None, the only open one of that kind.
 
     Args:
         project: where to look.
         name: `0043`, `43`, `0043-deploy-credit-model`, `0043-dep`, `deploy-cred`; or None.
         kind: for None, only increments of this type count.
+        archived: look among those put away too.
 
     Raises:
         NotFoundError: `increment-not-found`; `increment-ambiguous` with the candidates.
     """
-    increments = list_all(project)
+    increments = list_all(project, archived=archived)
     if name is None:
         return _only_open(increments, kind)
     wanted = name.strip().strip("/")
-    matching = [increment for increment in increments if increment.id == wanted]
-    if not matching and wanted.isascii() and wanted.isdigit():
-        matching = [increment for increment in increments if int(increment.number) == int(wanted)]
-    elif not matching and wanted:
-        matching = [
-            increment
-            for increment in increments
-            if increment.id.startswith(wanted) or increment.id.partition("-")[2].startswith(wanted)
-        ]
+    matching = _matching(increments, wanted)
     if not matching:
-        raise NotFoundError(
-            "increment-not-found",
-            f"there is no increment {name[:80]!r} in {project.root}",
-            next_step=f"name one of {_listing(increments)}" if increments else 'make one: /sw:inc "Deploy the model"',
-        )
+        away = [] if archived else _matching(list_all(project, archived=True), wanted)
+        where = f"{name[:80]!r} is put away" if away else f"there is no increment {name[:80]!r} in {project.root}"
+        step = f"bring it back: /sw:restore {away[0].number}" if away else ""
+        known = f"name one of {_listing(increments)}" if increments else 'make one: /sw:inc "Deploy the model"'
+        raise NotFoundError("increment-not-found", where, next_step=step or known)
     return _single(matching, f"{name[:80]!r} means more than one increment")
 
 
-def list_all(project: Project) -> list[Increment]:
-    """The increments that are not put away, by number."""
+def list_all(project: Project, *, archived: bool = False) -> list[Increment]:
+    """The increments by number; those put away only where asked for."""
     folder = project.state / "increments"
-    if not folder.is_dir():
-        return []
+    folders = (folder, folder / ARCHIVE) if archived else (folder,)
     found = [
         Increment(project, path)
-        for path in folder.iterdir()
+        for parent in folders
+        if parent.is_dir() and (parent == folder or not parent.is_symlink())
+        for path in parent.iterdir()
         # An empty folder is a number that a creation was killed after taking.
         if names.number_of(path.name) is not None and path.is_dir() and not path.is_symlink() and any(path.iterdir())
     ]
     return sorted(found, key=lambda increment: (int(increment.number), increment.id))
+
+
+def _matching(increments: Sequence[Increment], wanted: str) -> list[Increment]:
+    exact = [increment for increment in increments if increment.id == wanted]
+    if exact or not wanted:
+        return exact
+    if wanted.isascii() and wanted.isdigit():
+        return [increment for increment in increments if int(increment.number) == int(wanted)]
+    return [
+        increment
+        for increment in increments
+        if increment.id.startswith(wanted) or increment.id.partition("-")[2].startswith(wanted)
+    ]
 
 
 def update_metadata(
@@ -198,16 +207,26 @@ def update_metadata(
 
 
 def revision(increment: Increment) -> str:
-    """SHA-256 over metadata.json, spec.md, plan.md and tasks.md: changes exactly when one of them does."""
-    digest = hashlib.sha256()
-    for name in _DOCUMENTS:
-        try:
-            content = (increment.folder / name).read_bytes()
-        except FileNotFoundError:
-            digest.update(f"{name}:absent\n".encode())
-        else:
-            digest.update(f"{name}:{len(content)}\n".encode() + content)
-    return digest.hexdigest()
+    """What metadata.json, spec.md, plan.md and tasks.md are now: four parts of 12 hexadecimal digits, joined by `-`.
+
+    Each is the beginning of a document's SHA-256, or zeros where it is not there.
+    """
+    return "-".join(_part(increment.folder / name) for name in DOCUMENTS)
+
+
+def changed_since(increment: Increment, revision_then: str) -> tuple[str, ...]:
+    """The documents that are not as they were at a revision; all of them where it is no revision."""
+    then, now = revision_then.strip().split("-"), revision(increment).split("-")
+    if len(then) != len(now):
+        return DOCUMENTS
+    return tuple(name for name, before, after in zip(DOCUMENTS, then, now, strict=True) if before != after)
+
+
+def _part(path: Path) -> str:
+    if not path.is_file():
+        return "0" * _PART_DIGITS
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:_PART_DIGITS]
 
 
 def next_number(project: Project) -> str:
@@ -227,44 +246,6 @@ def _free_number(project: Project, wanted: int | None) -> int:
             next_step=f"use {max(numbers) + 1:04d}, or give only a title",
         )
     return wanted
-
-
-def _place(project: Project, identifier: str, files: Mapping[str, bytes], owned: Sequence[str]) -> Path:
-    """Put a whole folder under its name in one step; the caller holds the lock."""
-    increments = project.state / "increments"
-    target, staging = increments / identifier, increments / f"{_STAGING}{secrets.token_hex(6)}"
-    with atomic.coded_errors(target):
-        increments.mkdir(parents=True, exist_ok=True)
-        for abandoned in increments.glob(f"{_STAGING}*"):
-            shutil.rmtree(abandoned)
-        if not (project.state / ".gitignore").exists():
-            atomic.write(project.state / ".gitignore", _IGNORED.encode())
-        try:
-            target.mkdir()
-        except FileExistsError as error:
-            raise ConflictError("increment-exists", f"{target} exists already") from error
-        try:
-            _fill(staging, files, owned)
-            # A rename onto an empty folder takes its place; onto any other it fails.
-            staging.rename(target)
-        except BaseException:
-            with suppress(OSError):
-                target.rmdir()
-            shutil.rmtree(staging, ignore_errors=True)
-            raise
-        atomic.sync_folder(increments)
-    return target
-
-
-def _fill(folder: Path, files: Mapping[str, bytes], owned: Sequence[str]) -> None:
-    from specweave.files import ledger  # noqa: PLC0415 - start-up: finding increments generates nothing
-
-    if owned:
-        ledger.plan(folder, {path: files[path] for path in owned}, kind="documents").apply()
-        (folder / ledger.LOCK).unlink()
-    for path, content in files.items():
-        if path not in owned:
-            atomic.write(folder / path, content)
 
 
 def _only_open(increments: Sequence[Increment], kind: str | None) -> Increment:

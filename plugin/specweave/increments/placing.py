@@ -1,0 +1,52 @@
+"""Putting the folder of an increment in its place: whole, or not at all."""
+
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from specweave.errors import ConflictError
+from specweave.files import atomic
+from specweave.project import Project
+
+_IGNORED = "# What belongs to this machine only.\nlocal/\ncache/\n*.lock\n.*.tmp\nincrements/.new-*/\n"
+_STAGING = ".new-"
+
+
+def place(project: Project, identifier: str, files: Mapping[str, bytes], owned: Sequence[str]) -> Path:
+    """Put a whole folder under its name in one step; the caller holds the lock."""
+    increments = project.state / "increments"
+    target, staging = increments / identifier, increments / f"{_STAGING}{secrets.token_hex(6)}"
+    with atomic.coded_errors(target):
+        increments.mkdir(parents=True, exist_ok=True)
+        for abandoned in increments.glob(f"{_STAGING}*"):
+            shutil.rmtree(abandoned)
+        if not (project.state / ".gitignore").exists():
+            atomic.write(project.state / ".gitignore", _IGNORED.encode())
+        try:
+            target.mkdir()
+        except FileExistsError as error:
+            raise ConflictError("increment-exists", f"{target} exists already") from error
+        try:
+            _fill(staging, files, owned)
+            # A rename onto an empty folder takes its place; onto any other it fails.
+            staging.rename(target)
+        except BaseException:
+            with suppress(OSError):
+                target.rmdir()
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+        atomic.sync_folder(increments)
+    return target
+
+
+def _fill(folder: Path, files: Mapping[str, bytes], owned: Sequence[str]) -> None:
+    from specweave.files import ledger  # noqa: PLC0415 - start-up: finding increments generates nothing
+
+    if owned:
+        ledger.plan(folder, {path: files[path] for path in owned}, kind="documents").apply()
+        (folder / ledger.LOCK).unlink()
+    for path, content in files.items():
+        if path not in owned:
+            atomic.write(folder / path, content)
