@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from specweave.errors import InvalidInputError
-from specweave.files import atomic, reading
+from specweave.files import atomic, frontmatter, reading
 from specweave.files.markdown import Document
 
 FILE = "metadata.json"
@@ -26,7 +26,8 @@ def _text(value: object) -> str:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
-def _status(value: object) -> str:
+def status_of(value: object) -> str:
+    """A status word as this version writes it: `in_progress` is `active`; words that are not known stay."""
     word = _text(str(value or "")).strip().lower().replace("-", "_").replace(" ", "_")
     return _STATUS_ALIASES.get(word, word)
 
@@ -68,7 +69,7 @@ class TaskState(Part):
         passed: whether that run passed.
     """
 
-    status: Annotated[str, BeforeValidator(_status)] = "pending"
+    status: Annotated[str, BeforeValidator(status_of)] = "pending"
     evidence: OptionalText = None
     passed: Annotated[bool, BeforeValidator(lambda value: value is True)] = False
 
@@ -107,7 +108,7 @@ class Metadata(Part):
     """
 
     id: Text = ""
-    status: Annotated[str, BeforeValidator(_status)] = "planned"
+    status: Annotated[str, BeforeValidator(status_of)] = "planned"
     type: Text = "feature"
     created: Text = ""
     updated: Text = ""
@@ -180,14 +181,13 @@ def encode(document: Mapping[str, Any]) -> bytes:
 
 def _from_frontmatter(folder: Path) -> dict[str, Any]:
     """The state that increments without a metadata.json keep at the top of spec.md."""
-    from ruamel.yaml import YAML  # noqa: PLC0415 - start-up: increments of ours never need it
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
-
     found: dict[str, Any] = {"id": folder.name}
     try:
-        front = YAML(typ="safe").load(Document.read(folder / "spec.md").frontmatter)
-    except (OSError, YAMLError, InvalidInputError):
+        front = frontmatter.read(Document.read(folder / "spec.md"))
+    except (OSError, InvalidInputError):
         return found
-    if isinstance(front, dict):
-        found |= {key: str(front[key]) for key in ("status", "type", "created", "title") if front.get(key)}
+    for key in ("status", "type", "created", "title"):
+        value = front.get(key)
+        if value and not isinstance(value, dict | list):
+            found[key] = str(value)
     return found

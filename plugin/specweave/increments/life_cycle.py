@@ -1,0 +1,148 @@
+"""The life cycle of an increment: which states there are, which may follow which, and the history that is kept.
+
+    planned ──▶ active ◀──▶ ready_for_review ──▶ completed
+                  ▲                                  │
+    paused ◀─ any open state ─▶ abandoned            │
+                  └──────────── reopen ◀─────────────┘
+
+State stands in metadata.json: `status`, and in `history` every move with its time, its reason and who made it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, get_args
+
+from specweave.command import Context
+from specweave.errors import ConflictError, InvalidInputError
+from specweave.increments import metadata as metadata_file
+from specweave.increments import store
+from specweave.increments.store import Increment
+from specweave_runtime.deployment_state import timestamp
+
+State = Literal["planned", "active", "ready_for_review", "paused", "completed", "abandoned"]
+
+STATES: tuple[State, ...] = get_args(State)
+MOVES: Mapping[State, tuple[State, ...]] = {
+    "planned": ("active", "ready_for_review", "completed", "paused", "abandoned"),
+    "active": ("ready_for_review", "completed", "paused", "abandoned"),
+    "ready_for_review": ("active", "completed", "paused", "abandoned"),
+    "paused": ("planned", "active", "ready_for_review", "abandoned"),
+    "completed": ("active",),
+    "abandoned": ("active",),
+}
+CLOSED: frozenset[str] = frozenset({"completed", "abandoned"})
+# Words of other tools: what is not known counts as work that goes on.
+_MEANINGS: Mapping[str, State] = {"archived": "completed", "backlog": "planned"}
+_COMMANDS: Mapping[State, str] = {
+    "planned": "resume",
+    "active": "resume",
+    "ready_for_review": "resume",
+    "paused": "pause",
+    "completed": "done",
+    "abandoned": "abandon",
+}
+
+
+class Change(NamedTuple):
+    """A move that was made.
+
+    Attributes:
+        before, after: status words of metadata.json.
+    """
+
+    before: str
+    after: str
+
+
+def meaning(status: str) -> State:
+    """The state that a status word stands for: other tools and people use other words."""
+    return next((state for state in STATES if state == status), _MEANINGS.get(status, "active"))
+
+
+def move(
+    context: Context, increment: Increment, to: State, *, reason: str | None = None, by: str | None = None
+) -> Change:
+    """Bring an increment to another state, and remember that in its history; the same state again is no move.
+
+    Args:
+        context: the clock, and who asked.
+        increment: which.
+        to: the state.
+        reason: why, one line; to open again what is closed it has to be given.
+        by: who, `context.actor` by default.
+
+    Raises:
+        ConflictError: `transition-not-allowed`, with the moves that are possible; `project-locked`.
+        InvalidInputError: `reason-missing`, `metadata-invalid`.
+    """
+    change: list[Change] = []
+
+    def step(document: dict[str, Any]) -> None:
+        at = timestamp(context.host.now())
+        change.append(advance(document, to, at=at, reason=reason, by=by or context.actor, name=increment.id))
+
+    store.update_metadata(increment, step, context.host.now)
+    return change[0]
+
+
+def advance(document: dict[str, Any], to: State, *, at: str, reason: str | None, by: str, name: str) -> Change:
+    """The same for a metadata.json at hand.
+
+    Args:
+        document: changed in place.
+        to: the state.
+        at: the time, ISO 8601.
+        reason: why.
+        by: who.
+        name: of the increment, for errors.
+
+    Raises:
+        ConflictError: `transition-not-allowed`.
+        InvalidInputError: `reason-missing`.
+    """
+    status = metadata_file.status_of(document.get("status"))
+    before = meaning(status)
+    if before == to:
+        return Change(status, status)
+    if to not in MOVES[before]:
+        raise _not_allowed(name, before, to)
+    if before in CLOSED and not (reason and reason.strip()):
+        raise InvalidInputError(
+            "reason-missing",
+            f"{name} is {status}: it is opened again for a reason only",
+            next_step='say why: --reason "what was found"',
+        )
+    history = document.get("history")
+    entry = {"at": at, "from": status, "to": to, "reason": reason and " ".join(reason.split()), "by": by}
+    # Another tool may keep something else under that name; it is theirs, and it is kept inside.
+    kept = history if isinstance(history, list) else [] if history is None else [history]
+    document["status"] = to
+    document["history"] = [*kept, entry]
+    return Change(status, to)
+
+
+def before_pause(document: Mapping[str, Any]) -> State:
+    """The state that a paused increment was in: what its history says, else `active`."""
+    history = document.get("history")
+    for entry in reversed(history if isinstance(history, list) else []):
+        if isinstance(entry, dict) and entry.get("to") == "paused":
+            state = meaning(metadata_file.status_of(entry.get("from")))
+            return state if state in MOVES["paused"] and state not in CLOSED else "active"
+    return "active"
+
+
+def _not_allowed(name: str, before: State, to: State) -> ConflictError:
+    number = name.partition("-")[0]
+    possible = MOVES[before]
+    if before in CLOSED:
+        step = f'open it again: `/sw:reopen {number} --reason "why"`'
+    else:
+        commands = dict.fromkeys(_COMMANDS[state] for state in possible if state not in {"active", "ready_for_review"})
+        if before == "paused":
+            commands = dict.fromkeys(("resume", "abandon"))
+        step = "possible are " + ", ".join(f"`/sw:{command} {number}`" for command in commands)
+    return ConflictError(
+        "transition-not-allowed",
+        f"{name} is {before.replace('_', ' ')} and cannot become {to.replace('_', ' ')}",
+        next_step=step,
+        details={"status": before, "wanted": to, "possible": list(possible)},
+    )
