@@ -19,7 +19,7 @@ from specweave.increments.store import Increment
 from specweave.model_packages import store as packages
 from specweave.model_packages.store import Package
 from specweave.operations import earlier_measurement, local_deployment
-from specweave.operations.load_testing import Exchange, Measurement, Plan, Step, preflight, run_load_test
+from specweave.operations.load_testing import Exchange, Measurement, Plan, Search, Step, preflight, run_load_test
 from specweave.operations.load_testing.comparison import compare
 from specweave.operations.load_testing.judgement import Judgement, judge
 from specweave.operations.load_testing.measurement import split_cores
@@ -84,6 +84,7 @@ def measure(
     increment_name: str | None,
     rates: Sequence[float],
     duration_s: float,
+    find_max: bool,
     environment: str | None,
     url: str | None,
     arrivals: Arrivals,
@@ -98,6 +99,7 @@ def measure(
         increment_name: see `store.find`.
         rates: requests a second, each a step.
         duration_s: of each step.
+        find_max: search the highest rate within the SLO, from the lowest of `rates` on, instead of going through them.
         environment: where it is deployed.
         url: where else it is.
         arrivals: see `Plan`.
@@ -119,14 +121,15 @@ def measure(
     settings = deployment.read(increment.folder)
     package = packages.open_package(context.project, settings.model.name, settings.model.version)
     golden = _golden(package)
-    steps = tuple(Step(rate, duration_s) for rate in sorted(set(rates)))
-    Plan(url or "http://127.0.0.1", steps, corpus(golden, package.signature.output.classes)).check()
+    steps, search = _load(settings.slo, rates, duration_s, find_max=find_max)
+    Plan(url or "http://127.0.0.1", steps, corpus(golden, None), search).check()
     with _place(context, increment, package, settings, environment=environment, url=url) as place:
         served, same_model = _look(context, place, package, golden)
         plan = Plan(
             url=place.url,
             steps=steps,
             corpus=corpus(golden, package.signature.output.classes if same_model else None),
+            search=search,
             arrivals=arrivals,
             tolerance=golden.tolerance,
             scale=golden.scale,
@@ -174,6 +177,14 @@ def measure(
         judgement=judgement,
         report=context.project.relative(report.path),
     )
+
+
+def _load(
+    slo: SloSettings, rates: Sequence[float], duration_s: float, *, find_max: bool
+) -> tuple[tuple[Step, ...], Search | None]:
+    if find_max:
+        return (), Search(min(rates), duration_s, slo.latency_p95_ms, slo.error_rate)
+    return tuple(Step(rate, duration_s) for rate in sorted(set(rates))), None
 
 
 def corpus(golden: Golden, classes: Sequence[object] | None) -> tuple[Exchange, ...]:

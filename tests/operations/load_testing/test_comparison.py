@@ -19,7 +19,7 @@ def measured(milliseconds: float, seed: int, count: int = 5_000) -> StepMeasurem
         "due": due, "released": due, "sent": due, "done": due + took,
         "outcome": np.full(count, int(Outcome.CORRECT)),
     }  # fmt: skip
-    return summarize(Step(1_000, count / 1_000), moments, StepSummary(5.0, 1.0, 8, 0, 0, {}), slow_s=1.0)
+    return summarize(Step(1_000, count / 1_000), moments, StepSummary(5.0, 1.0, 8, 0, 0, {}, 1_000, 5), slow_s=1.0)
 
 
 def kept(step: StepMeasurement) -> tuple[Earlier, ...]:

@@ -66,7 +66,7 @@ def test_each_request_counts_once_and_every_figure_comes_from_its_own_moments() 
         "done": np.array([0.2, 1.05, 2.001, 5.0]),
         "outcome": np.array([Outcome.CORRECT, Outcome.CORRECT, 503, Outcome.TIMEOUT]),
     }
-    summary = StepSummary(5.0, 1.0, 8, 2, 1, {"status 503": "busy"})
+    summary = StepSummary(5.0, 1.0, 8, 2, 1, {"status 503": "busy"}, 1, 4)
     step = summarize(Step(1, 4), moments, summary, slow_s=0.1)
     assert (step.requests, step.correct, step.error_rate) == (4, 2, 0.5)
     assert step.achieved_rate == pytest.approx(0.5)
@@ -90,7 +90,7 @@ def test_a_failure_that_callers_had_to_wait_for_counts_in_the_latency_with_its_o
     took[:60], outcome[:60] = 9.0, 503
     took[60:90], outcome[60:90] = 0.001, 429
     moments = {"due": due, "released": due, "sent": due, "done": due + took, "outcome": outcome}
-    step = summarize(Step(100, 10), moments, StepSummary(19.0, 1.0, 8, 0, 1, {}), slow_s=0.1)
+    step = summarize(Step(100, 10), moments, StepSummary(19.0, 1.0, 8, 0, 1, {}, 100, 10), slow_s=0.1)
     assert step.error_rate == pytest.approx(0.09)
     assert step.latency.samples == 970, "the quick failures would flatter"
     assert step.latency.p50 == pytest.approx(10)

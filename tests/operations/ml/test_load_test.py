@@ -173,6 +173,20 @@ def test_the_highest_of_several_rates_within_the_slo_is_found(context: Context, 
     assert "overloaded" in page, "a sample of each failure is in the report"
 
 
+def test_the_highest_rate_is_searched_on_request(context: Context, increment: Increment) -> None:
+    def overloaded(number: int) -> bool:
+        return server.connections > 150 and number % 2 == 1
+
+    with serve(service(identity(context), service_s=0.02, overloaded=overloaded)) as server:
+        result = run(context, find_max=True, rps=100, duration=1, url=server.url)
+    assert result.passed, result.text()
+    assert [step.rps for step in result.steps] == sorted({step.rps for step in result.steps})
+    assert {100, 200} <= {step.rps for step in result.steps}
+    assert result.max_rps_within_slo is not None
+    assert 100 <= result.max_rps_within_slo < 200
+    assert "The limit lies between" in (context.project.root / result.report).read_text()
+
+
 def test_a_second_test_is_compared_with_the_first_where_it_was_made_in_the_same_way(
     context: Context, increment: Increment
 ) -> None:

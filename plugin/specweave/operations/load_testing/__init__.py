@@ -7,6 +7,6 @@ start: a stall of the service shows in every request that it delayed. Knows noth
 """
 
 from specweave.operations.load_testing.measurement import Measurement, run_load_test
-from specweave.operations.load_testing.plan import Exchange, Plan, Step
+from specweave.operations.load_testing.plan import Exchange, Plan, Search, Step
 
-__all__ = ["Exchange", "Measurement", "Plan", "Step", "run_load_test"]
+__all__ = ["Exchange", "Measurement", "Plan", "Search", "Step", "run_load_test"]

@@ -11,7 +11,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,16 @@ import uvloop
 
 from specweave.errors import SpecweaveError
 from specweave.operations.load_testing.connection import Pool
-from specweave.operations.load_testing.outcomes import EngineError
-from specweave.operations.load_testing.plan import Exchange, Plan, Step, Target, parse_target, schedule
+from specweave.operations.load_testing.outcomes import EngineError, Outcome
+from specweave.operations.load_testing.plan import Exchange, Plan, Search, Step, Target, parse_target, schedule
 from specweave.operations.load_testing.run import Request, Run
 from specweave.operations.load_testing.summary import StepSummary, Summary
 
 _WARM_UP_REQUESTS, _WARM_UP_RATE = 40, 100.0
 _SETTLED_FACTOR, _SETTLED_SLACK_S = 2.0, 0.002
 _SETTLE_DEADLINE_S = 15.0
+
+Report = Callable[[float, int, int], None]
 
 
 def render_requests(target: Target, corpus: Sequence[Exchange], headers: Mapping[str, str]) -> tuple[Request, ...]:
@@ -52,6 +54,10 @@ def render_requests(target: Target, corpus: Sequence[Exchange], headers: Mapping
     return tuple(requests)
 
 
+def _say_nothing(_fraction: float, _done: int, _failed: int) -> None:
+    """Warming up is no news."""
+
+
 class Engine:
     """Does a plan."""
 
@@ -64,19 +70,15 @@ class Engine:
         self._unhurried_s = 0.0
 
     async def conduct(self) -> Summary:
-        """Run all steps.
+        """Run all steps, or search.
 
         Raises:
             EngineError: `service-unreachable`.
         """
-        steps: list[StepSummary] = []
         try:
             await self._warm_up()
-            for number, step in enumerate(self._plan.steps):
-                summary, any_correct = await self._measure(number, step)
-                steps.append(summary)
-                if not any_correct:
-                    break
+            doing = self._searched(self._plan.search) if self._plan.search else self._planned()
+            steps = [summary async for summary in doing]
         finally:
             await self._pool.close()
         versions = {
@@ -86,10 +88,35 @@ class Engine:
         }
         return Summary(tuple(steps), versions)
 
+    async def _planned(self) -> AsyncIterator[StepSummary]:
+        """The steps of the plan, until one has no correct answer at all."""
+        total = sum(step.duration_s for step in self._plan.steps)
+        before = 0.0
+        for number, step in enumerate(self._plan.steps):
+            summary, moments = await self._measure(number, step, part=(before / total, step.duration_s / total))
+            before += step.duration_s
+            yield summary
+            if not (moments["outcome"] == Outcome.CORRECT).any():
+                return
+
+    async def _searched(self, wanted: Search) -> AsyncIterator[StepSummary]:
+        from specweave.operations.load_testing.search import RateSearch  # noqa: PLC0415 - only a search judges here
+        from specweave.operations.load_testing.statistics import summarize  # noqa: PLC0415
+
+        search, number = RateSearch(wanted), 0
+        slow_s = wanted.latency_p95_ms / 1e3
+        while step := search.next():
+            summary, moments = await self._measure(number, step, give_up_s=slow_s)
+            number += 1
+            yield summary
+            search.learn(summarize(step, moments, summary, slow_s=slow_s))
+
     async def _warm_up(self) -> None:
         """Every body at least once, at a low rate; what an answer takes when nothing else is under way."""
         await self._pool.reach()
-        await self._pool.resize(self._plan.connections or self._plan.steps[0].connections)
+        search = self._plan.search
+        first = Step(search.start, search.duration_s) if search else self._plan.steps[0]
+        await self._pool.resize(self._plan.connections or first.connections)
         count = max(len(self._requests), _WARM_UP_REQUESTS)
         self._unhurried_s = await self._probe(count)
 
@@ -105,12 +132,7 @@ class Engine:
         await run.finish()
         return float(np.median(np.subtract(run.done, run.due)))
 
-    def _run(self, offsets: Sequence[float], position: int | None = None) -> Run:
-        def report(fraction: float, done: int, failed: int) -> None:
-            if position is not None:
-                line = {"step": position, "fraction": round(fraction, 4), "done": done, "failed": failed}
-                print(json.dumps(line), file=sys.stderr, flush=True)  # noqa: T201 - the engine's protocol
-
+    def _run(self, offsets: Sequence[float], report: Report = _say_nothing, *, give_up_s: float | None = None) -> Run:
         return Run(
             self._pool,
             self._requests,
@@ -118,10 +140,14 @@ class Engine:
             tolerance=self._plan.tolerance,
             scale=self._plan.scale,
             timeout_s=self._plan.timeout_s,
+            give_up_s=give_up_s,
             report=report,
         )
 
-    async def _measure(self, number: int, step: Step) -> tuple[StepSummary, bool]:
+    async def _measure(
+        self, number: int, step: Step, *, part: tuple[float, float] | None = None, give_up_s: float | None = None
+    ) -> tuple[StepSummary, dict[str, Any]]:
+        """Run one step and keep its moments; `part` is where it lies in the whole: what was before, and its share."""
         connections = self._plan.connections or step.connections
         if number:
             await self._settle()
@@ -132,7 +158,7 @@ class Engine:
         gc.disable()
         dialled, cpu, started = self._pool.dialled, time.process_time(), time.monotonic()
         try:
-            run = self._run(offsets, number)
+            run = self._run(offsets, _reporting(step, part), give_up_s=give_up_s)
             await run.finish()
         finally:
             gc.enable()
@@ -144,15 +170,35 @@ class Engine:
             reconnects=self._pool.dialled - dialled,
             longest_queue=run.longest_queue,
             samples=run.samples,
+            rate=step.rate,
+            duration_s=step.duration_s,
+            cut_after_s=run.cut_after_s,
         )
         arrays: dict[str, Any] = {
             name: np.asarray(getattr(run, name)) - run.start for name in ("due", "released", "done")
         }
         sent = np.asarray(run.sent)
         arrays["sent"] = np.where(sent > 0, sent - run.start, np.nan)
-        outcome = np.asarray(run.outcome)
-        np.savez(self._folder / f"step-{number}.npz", outcome=outcome, **arrays)
-        return summary, bool((outcome == 1).any())
+        arrays["outcome"] = np.asarray(run.outcome)
+        np.savez(self._folder / f"step-{number}.npz", **arrays)
+        return summary, arrays
+
+
+def _reporting(step: Step, part: tuple[float, float] | None) -> Report:
+    """What writes lines of progress; a search does not know how far it has come."""
+
+    def report(fraction: float, done: int, failed: int) -> None:
+        line = {
+            "rate": step.rate,
+            "duration_s": step.duration_s,
+            "requests": step.requests,
+            "done": done,
+            "failed": failed,
+            "fraction": None if part is None else round(part[0] + fraction * part[1], 4),
+        }
+        print(json.dumps(line), file=sys.stderr, flush=True)  # noqa: T201 - the engine's protocol
+
+    return report
 
 
 def main(arguments: Sequence[str]) -> int:

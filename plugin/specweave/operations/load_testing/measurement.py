@@ -14,7 +14,8 @@ import numpy as np
 from specweave.command import Context, Progress
 from specweave.errors import OperationError
 from specweave.host import tool_python
-from specweave.operations.load_testing.plan import Plan
+from specweave.operations.load_testing.plan import Plan, Step
+from specweave.operations.load_testing.search import LONGEST_S, MOST_PROBES, by_rate
 from specweave.operations.load_testing.statistics import StepMeasurement, summarize
 from specweave.operations.load_testing.summary import Summary
 
@@ -27,7 +28,7 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a load test measured.
 
     Attributes:
-        steps: as planned; fewer when a step had no correct answer at all.
+        steps: as planned, fewer when a step had no correct answer at all; of a search one for each rate, ascending.
         machine: processor, cores, system.
         versions: of what generated the load.
     """
@@ -54,22 +55,28 @@ def run_load_test(context: Context, plan: Plan, *, slow_s: float) -> Measurement
         folder = Path(temporary)
         path = folder / "plan.json"
         path.write_bytes(msgspec.json.encode(plan))
-        longest = sum(step.duration_s + plan.timeout_s + _PAUSE_BETWEEN_STEPS_S for step in plan.steps)
+        held = (
+            [max(LONGEST_S, plan.search.duration_s)] * MOST_PROBES
+            if plan.search
+            else [step.duration_s for step in plan.steps]
+        )
+        longest = sum(duration_s + plan.timeout_s + _PAUSE_BETWEEN_STEPS_S for duration_s in held)
         completed = context.host.run(
             # Neither the caller's directory nor the project may stand in for a module of the tool's.
             [tool_python(), "-P", "-m", _ENGINE, str(path), str(folder)],
             cwd=folder,
             timeout_s=longest + _GRACE_S,
-            on_line=_follow(plan, context.report),
+            on_line=_follow(context.report),
         )
         if completed.returncode != 0:
             raise _failure(completed.stderr, completed.returncode)
         summary = msgspec.json.decode((folder / "summary.json").read_bytes(), type=Summary)
         steps = []
-        for number, (step, account) in enumerate(zip(plan.steps, summary.steps, strict=False)):
+        for number, account in enumerate(summary.steps):
             with np.load(folder / f"step-{number}.npz") as moments:
+                step = Step(account.rate, account.duration_s)
                 steps.append(summarize(step, dict(moments), account, slow_s=slow_s))
-    return Measurement(tuple(steps), describe_machine(), summary.versions)
+    return Measurement(by_rate(steps) if plan.search else tuple(steps), describe_machine(), summary.versions)
 
 
 def split_cores() -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -96,23 +103,16 @@ def describe_machine() -> dict[str, str]:
     }
 
 
-def _follow(plan: Plan, report: Callable[[Progress], None]) -> Callable[[str], None]:
-    total = sum(step.duration_s for step in plan.steps)
-
+def _follow(report: Callable[[Progress], None]) -> Callable[[str], None]:
     def on_line(line: str) -> None:
         try:
             moment = json.loads(line)
-            step = plan.steps[moment["step"]]
+            failed = f", {moment['failed']} failed" if moment["failed"] else ""
+            said = f"{moment['done']} of {moment['requests']} answered{failed}"
+            progress = Progress(f"{moment['rate']:g} RPS for {moment['duration_s']:g} s: {said}", moment["fraction"])
         except (ValueError, KeyError, TypeError):
             return
-        before = sum(earlier.duration_s for earlier in plan.steps[: moment["step"]])
-        failed = f", {moment['failed']} failed" if moment["failed"] else ""
-        report(
-            Progress(
-                f"{step.rate:g} RPS for {step.duration_s:g} s: {moment['done']} of {step.requests} answered{failed}",
-                (before + moment["fraction"] * step.duration_s) / total,
-            )
-        )
+        report(progress)
 
     return on_line
 

@@ -42,6 +42,21 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return min(MOST_CONNECTIONS, max(FEWEST_CONNECTIONS, round(self.rate)))
 
 
+class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A search for the highest rate within the SLO, see `search`.
+
+    Attributes:
+        start: the first rate.
+        duration_s: for which each rate is held, longer where it takes longer to send 200 requests.
+        latency_p95_ms, error_rate: the SLO.
+    """
+
+    start: float
+    duration_s: float
+    latency_p95_ms: float
+    error_rate: float
+
+
 class Exchange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A request body and what must be in its answer.
 
@@ -62,7 +77,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         url: where the requests go; never anywhere else, whatever the answers say.
-        steps: run in this order, with a pause in which queues drain.
+        steps: run in this order, with a pause in which queues drain; none where a search decides which.
+        search: what decides it.
         corpus: bodies, used in turn.
         arrivals: `poisson` is how independent callers arrive; `constant` spaces evenly, which flatters a server.
         tolerance, scale: allowed difference of numbers; see `specweave_runtime.agreement.near`.
@@ -76,6 +92,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str
     steps: tuple[Step, ...]
     corpus: tuple[Exchange, ...]
+    search: Search | None = None
     arrivals: Arrivals = "poisson"
     tolerance: float = 1e-5
     scale: float = 1.0
@@ -92,9 +109,12 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             InvalidInputError: `load-test-plan-invalid`, or `url-invalid`.
         """
         parse_target(self.url)
-        if not self.steps or not self.corpus:
+        if not (self.steps or self.search) or not self.corpus:
             raise InvalidInputError("load-test-plan-invalid", "a load test needs a step and a request body")
-        for step in self.steps:
+        if self.steps and self.search:
+            raise InvalidInputError("load-test-plan-invalid", "a search finds its own steps")
+        searched = (Step(self.search.start, self.search.duration_s),) if self.search else ()
+        for step in (*self.steps, *searched):
             if not 0 < step.rate <= MAX_RATE or not step.duration_s > 0:
                 raise InvalidInputError(
                     "load-test-plan-invalid",

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from array import array
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from specweave.operations.load_testing.timer import open_timer
 _WATCH_INTERVAL_S = 0.02
 _REPORT_INTERVAL_S = 1.0
 _LEAD_S = 0.02
+# More than the 5 % that P95 leaves out.
+_HOPELESS_SHARE = 0.06
 _SUCCESS = range(200, 300)
 
 
@@ -40,6 +43,8 @@ class Run:
         outcome: `Outcome` or an HTTP status, one a request.
         samples: the first case of each kind of failure, in words.
         longest_queue: most requests that waited for a connection at once.
+        cut_after_s: when it was clear that more than 6 % would be later than `give_up_s`, and no more were started:
+            seconds from the start, None where it was not.
     """
 
     def __init__(
@@ -51,11 +56,12 @@ class Run:
         tolerance: float,
         scale: float,
         timeout_s: float,
+        give_up_s: float | None = None,
         report: Callable[[float, int, int], None] = lambda _fraction, _done, _failed: None,
     ) -> None:
         self._pool, self._requests = pool, requests
         self._tolerance, self._scale = tolerance, scale
-        self._timeout_s, self._report = timeout_s, report
+        self._timeout_s, self._give_up_s, self._report = timeout_s, give_up_s, report
         self._count = len(offsets)
         self.start = time.monotonic() + _LEAD_S
         self.due = array("d", [self.start + offset for offset in offsets])
@@ -65,6 +71,7 @@ class Run:
         self.outcome = array("H", bytes(2 * self._count))
         self.samples: dict[str, str] = {}
         self.longest_queue = 0
+        self.cut_after_s: float | None = None
         self._next = self._oldest = self._ended = self._failed = 0
         self._waiting: deque[int] = deque()
         self._carrier: dict[int, Connection] = {}
@@ -170,10 +177,26 @@ class Run:
         while True:
             now = time.monotonic()
             self._expire(now)
+            if self._give_up_s is not None and self.cut_after_s is None and self._is_hopeless(now - self._give_up_s):
+                self._cut(now)
             if now >= report_at:
                 report_at = now + _REPORT_INTERVAL_S
                 self._report(self._ended / self._count, self._ended, self._failed)
             await asyncio.sleep(_WATCH_INTERVAL_S)
+
+    def _is_hopeless(self, before: float) -> bool:
+        # At least so many of those that were due before that moment still have no answer.
+        return bisect_left(self.due, before) - self._ended > _HOPELESS_SHARE * self._count
+
+    def _cut(self, now: float) -> None:
+        """Start no more requests; those under way go on to their ends."""
+        self.cut_after_s = now - self.start
+        self._count = self._next
+        self.due, self.released = self.due[: self._count], self.released[: self._count]
+        self.sent, self.done = self.sent[: self._count], self.done[: self._count]
+        self.outcome = self.outcome[: self._count]
+        if self._ended == self._count and not self._finished.done():
+            self._finished.set_result(None)
 
     def _expire(self, now: float) -> None:
         # The timeout is one for all, so requests expire in the order of the schedule.

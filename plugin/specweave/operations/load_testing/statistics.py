@@ -79,6 +79,8 @@ class StepMeasurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             `summarize`: their callers waited too. Quick failures would flatter and are in the error rate alone.
         p95_interval: 95 % confidence interval of the latency's P95, milliseconds; see `p95_interval`.
         service_time: from the sending, correct answers only.
+        cut: the step was ended early, because so many requests waited that it could only be beyond the SLO;
+            `duration_s` and `requests` are those until then.
         failures: by cause, most frequent first.
         generator: how well the engine kept its schedule.
     """
@@ -94,6 +96,7 @@ class StepMeasurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     service_time: Percentiles
     failures: tuple[Failure, ...]
     generator: Generator
+    cut: bool = False
 
 
 def percentiles(seconds: Floats) -> Percentiles:
@@ -147,11 +150,12 @@ def summarize(
     correct, was_sent = outcome == Outcome.CORRECT, ~np.isnan(sent)
     waited_for = correct | (outcome == Outcome.TIMEOUT) | (done - due > slow_s)
     count = int(correct.sum())
-    until = max(step.duration_s, float(done[correct].max())) if count else step.duration_s
+    duration_s = step.duration_s if summary.cut_after_s is None else summary.cut_after_s
+    until = max(duration_s, float(done[correct].max())) if count else duration_s
     causes = Counter(name(int(value)) for value in outcome[~correct])
     return StepMeasurement(
         rate=step.rate,
-        duration_s=step.duration_s,
+        duration_s=duration_s,
         requests=len(due),
         correct=count,
         achieved_rate=count / until,
@@ -170,4 +174,5 @@ def summarize(
             connections=summary.connections,
             reconnects=summary.reconnects,
         ),
+        cut=summary.cut_after_s is not None,
     )

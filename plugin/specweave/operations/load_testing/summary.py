@@ -12,6 +12,8 @@ class StepSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         connections: how many were asked for.
         reconnects: how many had to be dialled during the step.
         longest_queue: most requests that waited for a connection at once.
+        rate, duration_s: as planned.
+        cut_after_s: when no more requests were started, seconds from the start; None where all were.
         samples: the first case of each kind of failure.
     """
 
@@ -21,6 +23,9 @@ class StepSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reconnects: int
     longest_queue: int
     samples: dict[str, str]
+    rate: float
+    duration_s: float
+    cut_after_s: float | None = None
 
 
 class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from specweave.command import Annotations, Command, Context, Duration, IncrementName, Request, Result
 from specweave.errors import GateError
 
+_SEARCH_FROM, _SEARCH_S = 50.0, 10.0
+
 Rate = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 
 
@@ -21,6 +23,10 @@ class LoadTestRequest(Request):
         description="Requests a second, one rate or several: 10,50,100; each is held for the duration.",
     )
     duration: Duration = 60.0
+    find_max: bool = Field(
+        False,
+        description="Search the highest rate within the SLO, from --rps (50) on, each held for --duration (10s).",
+    )
     environment: str | None = Field(None, description="Test what is deployed there, instead of a service of its own.")
     url: str | None = Field(
         None,
@@ -137,8 +143,9 @@ def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
     measured = service_measurement.measure(
         context,
         increment_name=request.increment,
-        rates=request.rps,
-        duration_s=request.duration,
+        rates=_rates(request),
+        duration_s=_duration_s(request),
+        find_max=request.find_max,
         environment=request.environment,
         url=request.url,
         arrivals=request.arrivals,
@@ -175,6 +182,14 @@ def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
     )
 
 
+def _rates(request: LoadTestRequest) -> tuple[float, ...]:
+    return (_SEARCH_FROM,) if request.find_max and "rps" not in request.model_fields_set else request.rps
+
+
+def _duration_s(request: LoadTestRequest) -> float:
+    return _SEARCH_S if request.find_max and "duration" not in request.model_fields_set else request.duration
+
+
 def approval(request: LoadTestRequest, context: Context) -> str | None:
     """The question for an address that is not this machine.
 
@@ -194,10 +209,15 @@ def approval(request: LoadTestRequest, context: Context) -> str | None:
     if target.is_loopback:
         return None
     store.find(context.project, request.increment, kind="deployment")
-    steps = tuple(Step(rate, request.duration) for rate in sorted(set(request.rps)))
+    steps = tuple(Step(rate, _duration_s(request)) for rate in sorted(set(_rates(request))))
     Plan(request.url, steps, (Exchange("{}"),)).check()
     key = sent_key()
     with_key = f", each with the key in {key}" if key else ""
+    if request.find_max:
+        return (
+            f"Send {steps[0].rate:g} requests a second to {target.base}, then more and more until it holds its SLO no "
+            f"longer, {steps[0].duration_s:g} s at each rate; its owner has agreed to it{with_key}?"
+        )
     return (
         f"Send {sum(step.requests for step in steps):,} requests, up to {steps[-1].rate:,g} a second, to "
         f"{target.base}, whose owner has agreed to it{with_key}?"
@@ -211,6 +231,11 @@ COMMAND = Command(
     result=LoadTestResult,
     run=run,
     annotations=Annotations(open_world=True),
-    examples=("0043 --rps 100 --duration 60s", "0043", "0043 --environment staging --rps 10,50,100 --duration 30s"),
+    examples=(
+        "0043 --rps 100 --duration 60s",
+        "0043 --find-max",
+        "0043 --environment staging --rps 10,50,100 --duration 30s",
+    ),
     approval=approval,
+    long=True,
 )
