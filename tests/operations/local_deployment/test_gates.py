@@ -1,9 +1,12 @@
 """What an environment demands: every gate that is not met is named, with the command that shows it."""
 
+import re
+
 import pytest
 from tests.operations.local_deployment.projects import NUMBER, Project
 
-from specweave.errors import GateError, OperationError
+from specweave.errors import ConflictError, GateError, OperationError
+from specweave.operations.ml import deploy
 
 
 def refused(project: Project, **request: object) -> GateError:
@@ -57,12 +60,40 @@ def test_production_wants_staging_and_a_yes_of_the_same_package(project: Project
     assert [gate.met for gate in result.gates] == [True] * 4
 
 
+@pytest.mark.parametrize("changed", ["what would run", "what runs"])
+def test_a_yes_counts_only_for_what_was_asked_about(project: Project, changed: str) -> None:
+    project.load_tested("0001-v1")
+    project.deploy()
+    question = project.question(environment="production")
+    if changed == "what would run":
+        settings = project.increment.folder / "api" / "settings.py"
+        settings.write_text(settings.read_text() + "\nDEBUG = True\n")
+        project.load_tested("0001-v1")
+        project.deploy()
+    else:
+        project.deploy(environment="production", approved=True)
+    present = project.question(environment="production")
+    assert present not in {question, None}
+    request = deploy.DeployRequest(increment=NUMBER, environment="production")
+    with pytest.raises(ConflictError) as raised:
+        deploy.run(request, project.context.with_approval(question))
+    assert raised.value.code == "approval-outdated"
+    assert str(question) in raised.value.message
+    assert str(present) in raised.value.message
+    assert deploy.run(request, project.context.with_approval(present)).passed
+
+
 def test_a_person_is_asked_only_about_what_would_be_done(project: Project) -> None:
     assert project.question(environment="staging") is None
     assert project.question(environment="production") is None
     project.load_tested("0001-v1")
     project.deploy()
-    assert project.question(environment="production") == "Deploy small-model 0001-v1 to production?"
+    question = project.question(environment="production")
+    assert question is not None
+    digest = project.identity("0001-v1")[:16]
+    assert re.fullmatch(
+        rf"Deploy small-model 0001-v1 \(package {digest}, content [0-9a-f]{{16}}\) to production\?", question
+    )
     assert project.question(environment="production", dry_run=True) is None
     assert project.question(environment="production", stop=True) is None
     project.deploy(environment="production", approved=True)

@@ -10,7 +10,7 @@ from specweave.operations.local_deployment.deploying import (
     rollback,
     stop,
 )
-from specweave.operations.local_deployment.gates import Standing, standings
+from specweave.operations.local_deployment.gates import Standing, question, standings
 from specweave.operations.local_deployment.recording import Place
 from specweave.project import Project
 
@@ -25,6 +25,7 @@ __all__ = [
     "examine",
     "place",
     "preview",
+    "question",
     "rollback",
     "standings",
     "stop",

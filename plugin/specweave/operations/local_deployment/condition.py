@@ -53,6 +53,11 @@ class Condition:
     interrupted: str | None = None
     under_way: str | None = None
 
+    @property
+    def serving(self) -> str | None:
+        """The version that serves; None where nothing answers."""
+        return self.active.version if self.active and self.address else None
+
 
 def folder_of(project: Project, service: str, environment: str) -> Path:
     """Where a deployment keeps its things.

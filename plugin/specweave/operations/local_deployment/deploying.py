@@ -88,7 +88,7 @@ def deploy(context: Context, where: Place, version: str | None, *, command: str)
 
     Raises:
         GateError: `gates-unmet`, `approval-required`.
-        ConflictError: `port-in-use`, `port-changed`.
+        ConflictError: `port-in-use`, `port-changed`, `approval-outdated`.
         OperationError: `release-not-ready`, recorded as evidence; what served before still serves.
         HostError, ModelError, NotFoundError: nothing was changed.
     """
@@ -98,6 +98,8 @@ def deploy(context: Context, where: Place, version: str | None, *, command: str)
     evidence.require_recordable(where.increment)
     head = evidence.stand(where.increment)
     before = where.condition()
+    # Here, where what was asked about is at hand: from now on the release must have this very content.
+    context.require_answer_to(gates.question(wanted, before))
     folder = folder_of(context.project, where.service, where.environment)
     _require_port(context, where, before)
     base = service_environment.interpreter(context, wanted.package.manifest)

@@ -11,9 +11,11 @@ from specweave.increments.deployment import Deployment
 from specweave.increments.evidence import ReportData
 from specweave.increments.store import Increment
 from specweave.model_packages.store import Package
+from specweave.operations.local_deployment.condition import Condition
 from specweave.project import Gate, SloSettings
 
 _STAGING = "staging"
+_SHOWN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,16 @@ class Candidate:
         """What a command needs to mean this version: nothing where deployment.yaml names it."""
         named = self.deployment.model.version == self.package.version
         return "" if named else f" --version {self.package.version}"
+
+
+def question(candidate: Candidate, present: Condition) -> str:
+    """What a person says yes to: just this package, and just this content of all that would run."""
+    package = candidate.package
+    what = (
+        f"{package.name} {package.version} (package {package.identity[:_SHOWN]}, content {candidate.content[:_SHOWN]})"
+    )
+    instead = f", in place of {present.serving}" if present.serving else ""
+    return f"Deploy {what} to {candidate.environment}{instead}?"
 
 
 def standings(candidate: Candidate) -> list[Standing]:

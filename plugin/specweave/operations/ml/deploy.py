@@ -70,7 +70,7 @@ def run(request: DeployRequest, context: Context) -> DeployResult:
 
     Raises:
         GateError: `gates-unmet` with each of them and what to run, `approval-required`.
-        ConflictError: `port-in-use`, `port-changed`.
+        ConflictError: `port-in-use`, `port-changed`, `approval-outdated`.
         OperationError: `release-not-ready`; what served before still serves.
         NotFoundError, InvalidInputError: the increment, its deployment.yaml, the environment or the version.
         ModelError: the package was changed.
@@ -124,16 +124,14 @@ def approval(request: DeployRequest, context: Context) -> str | None:
     if "approval" not in where.settings.gates:
         return None
     present = where.condition()
-    serving = present.active.version if present.active and present.address else None
     if request.stop:
-        return f"Stop {where.service} {serving} in {request.environment}?" if serving else None
+        return f"Stop {where.service} {present.serving} in {request.environment}?" if present.serving else None
     wanted = local_deployment.candidate(context, where, request.version)
     others = [standing for standing in local_deployment.standings(wanted) if standing.gate != "approval"]
     # Nobody is asked about a deployment that would be refused anyway: `run` says why.
     if not all(standing.met for standing in others):
         return None
-    question = f"Deploy {wanted.package.name} {wanted.package.version} to {request.environment}"
-    return f"{question}, in place of {serving}?" if serving else f"{question}?"
+    return local_deployment.question(wanted, present)
 
 
 def _require_approval(request: DeployRequest, context: Context) -> None:
