@@ -30,7 +30,7 @@ def require_committable(project: Project) -> None:
         InvalidInputError: `git-identity-missing`.
         HostError: `repository-not-owned`, `program-missing`.
     """
-    with git_program.opened(home(project)) as repository:
+    with git_program.at_hand(home(project)) as repository:
         if repository is not None:
             _require_committable(repository)
 
@@ -53,7 +53,7 @@ def commit(increment: Increment, what: str) -> str | None:
         HostError: `repository-not-owned`, `program-missing`.
         OperationError: `commit-refused` with what git or a hook said.
     """
-    with git_program.opened(increment.folder.resolve()) as repository:
+    with git_program.at_hand(increment.folder.resolve()) as repository:
         if repository is None:
             return None
         _require_committable(repository)

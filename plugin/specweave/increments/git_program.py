@@ -56,6 +56,19 @@ def opened(folder: Path) -> "Iterator[Repo | None]":
 
 
 @contextmanager
+def at_hand(folder: Path) -> "Iterator[Repo | None]":
+    """The repository that `folder` lies in, None without one, for what must not be passed over where there is one.
+
+    Raises:
+        HostError: `program-missing` where there is a repository and no git.
+    """
+    with opened(folder) as repository:
+        if repository is None and not _installed() and any((up / ".git").exists() for up in (folder, *folder.parents)):
+            raise missing_program()
+        yield repository
+
+
+@contextmanager
 def required(folder: Path) -> "Iterator[Repo]":
     """The repository that `folder` lies in, for what cannot be done without.
 
@@ -63,15 +76,14 @@ def required(folder: Path) -> "Iterator[Repo]":
         NotFoundError: `repository-missing`.
         HostError: `program-missing` where there is a repository and no git.
     """
-    with opened(folder) as repository:
-        if repository is not None:
-            yield repository
-            return
-    if any((parent / ".git").exists() for parent in (folder, *folder.parents)) and not _installed():
-        raise missing_program()
-    raise NotFoundError(
-        "repository-missing", f"{folder} lies in no git repository", next_step="make one with `git init` in the project"
-    )
+    with at_hand(folder) as repository:
+        if repository is None:
+            raise NotFoundError(
+                "repository-missing",
+                f"{folder} lies in no git repository",
+                next_step="make one with `git init` in the project",
+            )
+        yield repository
 
 
 def ask(
