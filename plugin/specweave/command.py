@@ -170,6 +170,9 @@ class Command(Generic[RequestT, ResultT]):
         approval: the yes-or-no question that a person must have answered with yes, or None where this request
             needs none. It only reads. Where approval is needed and `context.approved` is false, `run` raises
             `approval-required`.
+        checks: whether this request only shows how things are, so that `sw verify` may repeat it; None where none does.
+        artifacts: patterns, relative to the increment, of the files that its evidence is about; `!` in front leaves
+            out. When one of them changes, or the model package does, the evidence is stale.
         long: it does more than change files: it may run for minutes, and the project's lock is not held meanwhile.
     """
 
@@ -181,7 +184,9 @@ class Command(Generic[RequestT, ResultT]):
     annotations: Annotations
     examples: tuple[str, ...]
     approval: Callable[[RequestT, Context], str | None] | None = None
+    checks: Callable[[RequestT], bool] | None = None
     long: bool = False
+    artifacts: tuple[str, ...] = ()
 
     def question(self, request: RequestT, context: Context) -> str | None:
         """What a person must say yes to before this request is run; None where nobody must.

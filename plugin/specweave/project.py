@@ -48,12 +48,20 @@ class ServiceSettings(Settings):
     batch_rows: int = Field(1_000, ge=1)
 
 
+class TaskSettings(Settings):
+    """What `sw do` and `sw verify` may do by themselves."""
+
+    test_commands: bool = False
+    test_timeout_s: float = Field(600.0, gt=0, le=86_400)
+
+
 class Config(Settings):
     """The whole of `.specweave/config.yaml`; every key is optional."""
 
     model: ModelSettings = ModelSettings()
     service: ServiceSettings = ServiceSettings()
     slo: SloSettings = SloSettings()
+    tasks: TaskSettings = TaskSettings()
     environments: Mapping[str, EnvironmentSettings] = {
         "staging": EnvironmentSettings(port=8100),
         "production": EnvironmentSettings(port=8000, gates=("package-validated", "load-test", "staging", "approval")),

@@ -18,7 +18,10 @@ PYTEST = """
 import sys
 results = next(word for word in sys.argv if word.startswith("--junit-xml=")).partition("=")[2]
 with open(results, "w") as file:
-    file.write('<testsuites><testsuite tests="3" skipped="1" failures="0" errors="0"/></testsuites>')
+    file.write(
+        '<testsuites><testsuite><testcase name="a"/><testcase name="b"/>'
+        '<testcase name="c"><skipped/></testcase></testsuite></testsuites>'
+    )
 """
 
 
@@ -48,5 +51,5 @@ def test_no_file_of_a_folder_of_the_user_stands_in_for_pytest(tmp_path: Path, mo
     for folder in (made.folder, others):
         (folder / "pytest.py").write_text("raise SystemExit('not pytest')")
     monkeypatch.setenv("PYTHONPATH", str(others))
-    found = run_tests(context, made, package)
-    assert (found.tests, found.failed, found.passed) == (2, 0, True)
+    found = run_tests(context, made, package).results
+    assert (found.ran, found.failed, found.passed) == (2, 0, True)

@@ -44,11 +44,13 @@ def create(request: CreateApiRequest, context: Context) -> CreateApiResult:
     evidence.require_recordable(increment)
     head = evidence.stand(increment)
     plan.apply(lay_new=request.lay_new)
+    cases: list[dict[str, object]] = []
     if request.test:
         run = run_tests(context, increment, package)
-        result.passed = run.passed
-        result.tests, result.failed_tests = run.tests, run.failed
-        result.test_output = "" if run.passed else run.output
+        cases = run.results.as_data()
+        result.passed = run.results.passed
+        result.tests, result.failed_tests = run.results.ran, run.results.failed
+        result.test_output = "" if result.passed else run.output
     report = evidence.record(
         context,
         increment,
@@ -57,7 +59,7 @@ def create(request: CreateApiRequest, context: Context) -> CreateApiResult:
         passed=result.passed,
         started=started,
         markdown=_markdown(result, package.identity),
-        data=_data(result),
+        data=_data(result, cases),
         package=evidence.PackageReference(name=package.name, version=package.version, digest=package.identity),
         head=head,
     )
@@ -87,7 +89,7 @@ def _markdown(result: CreateApiResult, identity: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _data(result: CreateApiResult) -> dict[str, object]:
+def _data(result: CreateApiResult, cases: list[dict[str, object]]) -> dict[str, object]:
     files = [{"path": change.path, "action": change.action} for change in result.changes]
     return {
         "engine": result.engine,
@@ -95,6 +97,7 @@ def _data(result: CreateApiResult) -> dict[str, object]:
         "files": files,
         "tests": result.tests,
         "failed_tests": result.failed_tests,
+        **({"cases": cases} if cases else {}),
     }
 
 

@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,9 @@ from specweave.errors import OperationError
 from specweave.files.atomic import coded_errors
 from specweave.increments.store import Increment
 from specweave.model_packages.store import Package
+from specweave.operations import test_results
 from specweave.operations.service_environment import ensure, interpreter
+from specweave.operations.test_results import Results
 
 TESTS = "api/tests"
 _REQUIREMENTS = ("api/requirements.txt", "api/tests/requirements.txt")
@@ -25,21 +26,14 @@ class TestRun:
     """How the tests went.
 
     Attributes:
-        tests: how many ran.
-        failed: how many failed or broke.
+        results: of each test.
         seconds: wall-clock time of the run, without making the environment.
         output: what pytest said, its last 4,000 characters.
     """
 
-    tests: int
-    failed: int
+    results: Results
     seconds: float
     output: str
-
-    @property
-    def passed(self) -> bool:
-        """Whether something ran and nothing failed."""
-        return self.tests > 0 and not self.failed
 
 
 def run_tests(context: Context, increment: Increment, package: Package) -> TestRun:
@@ -47,7 +41,7 @@ def run_tests(context: Context, increment: Increment, package: Package) -> TestR
 
     Raises:
         NotFoundError: `service-missing` where the service was not generated.
-        OperationError: `tests-not-run`, with what pytest said; `environment-failed`.
+        OperationError: `tests-not-run`, with what pytest said; `test-results-invalid`, `environment-failed`.
         HostError: `timeout` after ten minutes; disk or permission.
     """
     service.require(increment, *_REQUIREMENTS)
@@ -75,13 +69,4 @@ def run_tests(context: Context, increment: Increment, package: Package) -> TestR
                     f"pytest ended with {done.returncode}: {output[-1500:].strip()}",
                     next_step=f"mend {TESTS}, then run the command again",
                 )
-            return _counted(results, done.seconds, output)
-
-
-def _counted(results: Path, seconds: float, output: str) -> TestRun:
-    suites = ET.parse(results).getroot().iter("testsuite")  # noqa: S314 - pytest wrote it just now, in our own folder
-    tests = failed = 0
-    for suite in suites:
-        tests += int(suite.get("tests", "0")) - int(suite.get("skipped", "0"))
-        failed += int(suite.get("failures", "0")) + int(suite.get("errors", "0"))
-    return TestRun(tests, failed, round(seconds, 2), output)
+            return TestRun(test_results.read(results), round(done.seconds, 2), output)

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from specweave.command import Annotations, Command, Context, IncrementName, Request, Result
+from specweave.operations.artifact_patterns import WHAT_IS_TESTED
 from specweave.operations.file_changes import FileChange, described
 
 
@@ -91,5 +92,7 @@ COMMAND = Command(
     run=run,
     annotations=Annotations(idempotent=True),
     examples=("0043 --test", "0043 --framework fastapi", "0043 --dry-run"),
+    checks=lambda request: request.test and not request.dry_run,
     long=True,
+    artifacts=WHAT_IS_TESTED,
 )

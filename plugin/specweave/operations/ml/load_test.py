@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from specweave.command import Annotations, Command, Context, Duration, IncrementName, Request, Result
 from specweave.errors import GateError
+from specweave.operations.artifact_patterns import WHAT_RUNS
 
 _SEARCH_FROM, _SEARCH_S = 50.0, 10.0
 
@@ -237,5 +238,7 @@ COMMAND = Command(
         "0043 --environment staging --rps 10,50,100 --duration 30s",
     ),
     approval=approval,
+    checks=lambda _request: True,
     long=True,
+    artifacts=WHAT_RUNS,
 )
