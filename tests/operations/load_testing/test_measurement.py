@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 from tests.operations.load_testing.servers import RIGHT, Server, as_told, serve, stalling, steady
 
@@ -85,6 +86,18 @@ def test_a_server_of_five_milliseconds_is_measured_as_such(context: Context) -> 
         return step
 
     undisturbed(measured, lambda step: known(step.latency.p50) < 12, lambda step: step.achieved_rate > 175)
+
+
+def test_what_the_service_used_is_measured_where_it_runs_here(context: Context) -> None:
+    # The server is a thread of this very process, so this process is what is looked at.
+    with serve(steady(0.001)) as server:
+        step = measure(context, server, 300, 1.0)
+    assert step.server is not None
+    assert step.server.processes == 1
+    assert 0 < step.server.cpu < 2
+    assert step.server.cpu_us_per_request > 10
+    own = psutil.Process().memory_info().rss / 1e6
+    assert step.server.memory_mb == pytest.approx(own, rel=0.2)
 
 
 def test_a_stall_shows_in_every_request_it_delayed(context: Context) -> None:

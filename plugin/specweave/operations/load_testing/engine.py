@@ -25,6 +25,7 @@ from specweave.operations.load_testing.connection import Pool
 from specweave.operations.load_testing.outcomes import EngineError, Outcome
 from specweave.operations.load_testing.plan import Exchange, Plan, Search, Step, Target, parse_target, schedule
 from specweave.operations.load_testing.run import Request, Run
+from specweave.operations.load_testing.server_process import ServerProcesses
 from specweave.operations.load_testing.summary import StepSummary, Summary
 
 _WARM_UP_REQUESTS, _WARM_UP_RATE = 40, 100.0
@@ -67,6 +68,7 @@ class Engine:
         headers = {name: environment[variable] for name, variable in plan.header_variables.items()}
         self._requests = render_requests(target, plan.corpus, headers)
         self._pool = Pool(target)
+        self._server = ServerProcesses(target)
         self._unhurried_s = 0.0
 
     async def conduct(self) -> Summary:
@@ -152,10 +154,12 @@ class Engine:
         if number:
             await self._settle()
         await self._pool.resize(connections)
+        self._server.find()
         offsets = schedule(step, self._plan.arrivals, self._plan.seed + number).tolist()
         gc.collect()
         gc.freeze()
         gc.disable()
+        server = self._server.sample()
         dialled, cpu, started = self._pool.dialled, time.process_time(), time.monotonic()
         try:
             run = self._run(offsets, _reporting(step, part), give_up_s=give_up_s)
@@ -163,6 +167,7 @@ class Engine:
         finally:
             gc.enable()
             gc.unfreeze()
+        server_after = self._server.sample()
         summary = StepSummary(
             seconds=time.monotonic() - started,
             cpu_seconds=time.process_time() - cpu,
@@ -173,6 +178,7 @@ class Engine:
             rate=step.rate,
             duration_s=step.duration_s,
             cut_after_s=run.cut_after_s,
+            server=(server, server_after) if server and server_after else None,
         )
         arrays: dict[str, Any] = {
             name: np.asarray(getattr(run, name)) - run.start for name in ("due", "released", "done")

@@ -13,7 +13,7 @@ from specweave.operations.load_testing.judgement import (
     recommendation,
 )
 from specweave.operations.load_testing.measurement import Measurement
-from specweave.operations.load_testing.statistics import Percentiles, StepMeasurement
+from specweave.operations.load_testing.statistics import Percentiles, ServerUse, StepMeasurement
 from specweave.project import SloSettings
 
 _VERDICTS = {
@@ -24,6 +24,7 @@ _VERDICTS = {
 }
 # A gap this clear is no chance of the arrivals.
 _SATURATED = 0.9
+_PROCESSOR_BOUND = 0.85
 _TENTHS_BELOW_MS = 10
 _HUNDREDTHS_BELOW_MS = 1
 
@@ -113,6 +114,11 @@ def explain(steps: Sequence[StepMeasurement], judgement: Judgement, slo: SloSett
                 f"At {step.rate:g} RPS the service is saturated: it answers {step.achieved_rate:.0f} a second, the "
                 "rest waits or fails."
             )
+    lines += [
+        _bottleneck(step, step.server)
+        for step, verdict in zip(steps, judgement.verdicts, strict=True)
+        if verdict == "beyond" and step.rate == beyond and step.server is not None
+    ]
     # The latency is of the correct answers and of the failures that callers had to wait for.
     lines += [
         f"At {step.rate:g} RPS {late} requests failed later than the SLO allows, or timed out; the latency holds their "
@@ -139,6 +145,14 @@ def explain(steps: Sequence[StepMeasurement], judgement: Judgement, slo: SloSett
     return lines
 
 
+def _bottleneck(step: StepMeasurement, used: ServerUse) -> str:
+    count = f"{used.processes} process" + ("es" if used.processes > 1 else "")
+    said = f"At {step.rate:g} RPS its {count} used {used.cpu:.0%} of a core"
+    if used.cpu >= _PROCESSOR_BOUND * used.processes:
+        return f"{said}: the processor is the limit; more workers on more cores, or a cheaper model, raise it."
+    return f"{said}: the processor is not the limit; look at what requests wait for."
+
+
 def _change(change: Change) -> dict[str, str]:
     return {
         "rate": f"{change.rate:g}",
@@ -147,6 +161,16 @@ def _change(change: Change) -> dict[str, str]:
         "difference": f"{change.difference:+.2f}ms",
         "interval": f"{change.low:+.2f} to {change.high:+.2f}ms",
         "verdict": change.verdict,
+    }
+
+
+def _server(used: ServerUse) -> dict[str, object]:
+    return {
+        "processes": used.processes,
+        "cpu": f"{used.cpu:.0%}",
+        "cpu_us": f"{used.cpu_us_per_request:,.0f}",
+        "memory": f"{used.memory_mb:,.0f}",
+        "growth": f"{used.memory_growth_mb:+,.1f}",
     }
 
 
@@ -171,6 +195,7 @@ def _row(step: StepMeasurement, verdict: str, disturbed: bool, timeout_ms: float
         "cpu": f"{step.generator.cpu:.0%}",
         "disturbed": "disturbed" if disturbed else "",
         "p95_interval": _interval(step.p95_interval),
+        "server": None if step.server is None else _server(step.server),
         **cells("", step.latency, timeout_ms),
         **cells("service_", step.service_time, None),
         **cells("late_", step.generator.lateness, None),

@@ -64,6 +64,24 @@ class Generator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reconnects: int
 
 
+class ServerUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the service used of its machine during a step.
+
+    Attributes:
+        processes: how many it has.
+        cpu: share of one core that they used together; 2.0 is two whole cores.
+        cpu_us_per_request: processor microseconds for each answer.
+        memory_mb: resident set at the end, megabytes (10^6 bytes).
+        memory_growth_mb: by how much it grew during the step.
+    """
+
+    processes: int
+    cpu: float
+    cpu_us_per_request: float
+    memory_mb: float
+    memory_growth_mb: float
+
+
 class StepMeasurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One rate as measured.
 
@@ -81,6 +99,7 @@ class StepMeasurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         service_time: from the sending, correct answers only.
         cut: the step was ended early, because so many requests waited that it could only be beyond the SLO;
             `duration_s` and `requests` are those until then.
+        server: what the service used; None where it does not run on this machine.
         failures: by cause, most frequent first.
         generator: how well the engine kept its schedule.
     """
@@ -97,6 +116,7 @@ class StepMeasurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     failures: tuple[Failure, ...]
     generator: Generator
     cut: bool = False
+    server: ServerUse | None = None
 
 
 def percentiles(seconds: Floats) -> Percentiles:
@@ -175,4 +195,19 @@ def summarize(
             reconnects=summary.reconnects,
         ),
         cut=summary.cut_after_s is not None,
+        server=_server_use(summary, len(due)),
+    )
+
+
+def _server_use(summary: StepSummary, requests: int) -> ServerUse | None:
+    if summary.server is None:
+        return None
+    before, after = summary.server
+    cpu_s = after.cpu_s - before.cpu_s
+    return ServerUse(
+        processes=after.processes,
+        cpu=cpu_s / summary.seconds,
+        cpu_us_per_request=cpu_s / requests * 1e6,
+        memory_mb=after.memory_bytes / 1e6,
+        memory_growth_mb=(after.memory_bytes - before.memory_bytes) / 1e6,
     )

@@ -3,6 +3,20 @@
 import msgspec
 
 
+class ServerSample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the service's processes have used at one moment.
+
+    Attributes:
+        processes: how many they are.
+        cpu_s: processor seconds since their start, user and system.
+        memory_bytes: resident set of all of them; pages that they share count for each.
+    """
+
+    processes: int
+    cpu_s: float
+    memory_bytes: int
+
+
 class StepSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the arrays of a step do not say.
 
@@ -14,6 +28,7 @@ class StepSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         longest_queue: most requests that waited for a connection at once.
         rate, duration_s: as planned.
         cut_after_s: when no more requests were started, seconds from the start; None where all were.
+        server: what the service had used at the beginning and at the end, None where it is not on this machine.
         samples: the first case of each kind of failure.
     """
 
@@ -26,6 +41,7 @@ class StepSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate: float
     duration_s: float
     cut_after_s: float | None = None
+    server: tuple[ServerSample, ServerSample] | None = None
 
 
 class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
