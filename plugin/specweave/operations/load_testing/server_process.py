@@ -45,7 +45,7 @@ def _listening(port: int) -> set[psutil.Process]:
         return {
             psutil.Process(entry.pid)
             for entry in sockets
-            if entry.status == psutil.CONN_LISTEN and entry.laddr.port == port and entry.pid
+            if entry.status == psutil.CONN_LISTEN and entry.laddr[-1:] == (port,) and entry.pid
         }
     except psutil.Error:
         return set()
