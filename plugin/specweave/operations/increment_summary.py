@@ -1,77 +1,181 @@
 """Where an increment stands and what it needs next."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
 
 from specweave.command import Context
 from specweave.errors import SpecweaveError
 from specweave.increments import deployment, graph, store, tasks
+from specweave.increments.metadata import Metadata
 from specweave.increments.store import Increment
-from specweave.increments.tasks import Task
-from specweave.operations.task_binding import Bound, bind, first_to_ask, is_done, ready
+from specweave.increments.tasks import Standing, Task
+from specweave.operations import task_binding
+from specweave.operations.task_binding import Person
+
+UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """Where an increment stands.
+class Reading:
+    """All that the files of an increment say of its state.
 
     Attributes:
         increment: which.
-        title, type, status: of its metadata; `unreadable` is the status of one whose metadata cannot be read.
+        title, type, status: of its metadata; `unreadable` is the status of one that cannot be read.
         tasks: in the order of the document.
-        next: what to do next, one or two sentences; empty where nothing is left.
+        standings: task id → how it stands, and why.
+        done: ids of the tasks that nothing is left to do of.
+        ready: the tasks that are not done and wait for no other, in the order of their dependencies.
+        hint: what to do where no task says so.
         problems: what could not be read, one sentence each.
         revision: of its documents.
+        others: what else was looked at, relative to the project, see `content.others`.
     """
 
     increment: Increment
     title: str
     type: str
     status: str
-    tasks: tuple[Task, ...]
-    next: str
-    problems: tuple[str, ...]
     revision: str
+    tasks: tuple[Task, ...] = ()
+    standings: Mapping[str, tuple[Standing, str]] = field(default_factory=dict)
+    done: frozenset[str] = frozenset()
+    ready: tuple[Task, ...] = ()
+    hint: str = ""
+    problems: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
-def summarize(increment: Increment, context: Context) -> Summary:
-    """Where an increment stands; documents that cannot be read are problems, not errors."""
+class Note(msgspec.Struct, frozen=True):
+    """A task whose evidence does not show that it is done."""
+
+    task: str
+    standing: Standing
+    why: str
+
+
+class Record(msgspec.Struct, frozen=True):
+    """An increment in short, as its files say: nothing of this machine, the time or who asks is in it.
+
+    Attributes:
+        id, title, type, status, revision, hint, problems: as `Reading` has them.
+        done, total: tasks.
+        standings: how many tasks stand so; those that none does are left out.
+        notes: the failed and stale tasks, in the order of the document.
+        ready: tasks that can be done next, in the order of their dependencies.
+    """
+
+    id: str
+    title: str
+    type: str
+    status: str
+    revision: str
+    done: int
+    total: int
+    standings: Mapping[Standing, int]
+    notes: tuple[Note, ...]
+    ready: tuple[Task, ...]
+    hint: str
+    problems: tuple[str, ...]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether work may still go on; an increment that cannot be read counts as open."""
+        return self.status not in _CLOSED
+
+
+_CLOSED = frozenset({"completed", "abandoned", "archived"})
+
+
+def read(increment: Increment) -> Reading:
+    """All that an increment's files say; documents that cannot be read are problems, not errors."""
     revision = store.revision(increment)
     try:
         metadata = increment.metadata()
         found = tasks.read(increment)
+        problems = tasks.problems(increment)
     except SpecweaveError as error:
-        return Summary(increment, increment.id, "", "unreadable", (), error.next_step, (error.message,), revision)
-    problems = tasks.problems(increment)
+        return Reading(
+            increment, increment.id, "", UNREADABLE, revision, hint=error.next_step, problems=(error.message,)
+        )
+    standings = {task.id: (_standing(task), "") for task in found}
+    done = task_binding.done(found, standings)
+    ready: tuple[Task, ...] = ()
+    hint = _hint(increment, metadata, found, done)
     try:
         ordered = graph.order(found)
-        following = _next(increment, ordered, context) if metadata.is_open else ""
+        if metadata.is_open and not hint:
+            ready = tuple(task_binding.ready(ordered, standings))
     except SpecweaveError as error:
-        problems, following = (*problems, error.message), error.next_step
-    return Summary(
-        increment,
-        metadata.title or increment.id,
-        metadata.type,
-        metadata.status,
-        found,
-        following,
-        problems,
-        revision,
+        problems, hint = (*problems, error.message), error.next_step
+    return Reading(
+        increment=increment,
+        title=metadata.title or increment.id,
+        type=metadata.type,
+        status=metadata.status,
+        revision=revision,
+        tasks=found,
+        standings=standings,
+        done=done,
+        ready=ready,
+        hint=hint,
+        problems=problems,
     )
 
 
-def _next(increment: Increment, ordered: tuple[Task, ...], context: Context) -> str:
-    number = increment.number
-    if increment.metadata().type == "deployment" and not (increment.folder / deployment.FILE).is_file():
-        return f"`/ml:deploy-prepare {number} --model FILE --data FILE` makes the model package and the service."
-    if not ordered:
-        return "Write its tasks in tasks.md."
+def _standing(task: Task) -> Standing:
+    if task.status == "skipped":
+        return "skipped"
+    if task.status == "completed" and not task.claimed:
+        return "passed"
+    return "claimed" if task.claimed else "failed" if task.passed is False else "open"
+
+
+def record_of(reading: Reading) -> Record:
+    """An increment in short."""
+    standings = Counter(standing for standing, _ in reading.standings.values())
+    notes = ((task.id, *reading.standings[task.id]) for task in reading.tasks)
+    return Record(
+        id=reading.increment.id,
+        title=reading.title,
+        type=reading.type,
+        status=reading.status,
+        revision=reading.revision,
+        done=len(reading.done),
+        total=len(reading.tasks),
+        standings=standings,
+        notes=tuple(Note(*note) for note in notes if note[1] in {"failed", "stale"}),
+        ready=reading.ready,
+        hint=reading.hint,
+        problems=reading.problems,
+    )
+
+
+def next_step(increment: Increment, record: Record, context: Context) -> str:
+    """What to do next, one or two sentences; empty where nothing is left. It asks what runs now."""
     waiting = []
-    for task in ready(ordered):
-        step = bind(increment, task, context)
-        if isinstance(step, Bound):
+    for task in record.ready:
+        try:
+            step = task_binding.bind(increment, task, context)
+        except SpecweaveError as error:
+            return error.next_step
+        if not isinstance(step, Person):
             again = f" again; its last run failed, see {task.evidence}" if task.passed is False else ""
-            return f"`/sw:do {number}` runs {task.id} ({task.title}){again}."
+            return f"`/sw:do {increment.number}` runs {task.id} ({task.title}){again}."
         waiting.append(step)
-    if waiting:
-        return first_to_ask(waiting)[0].action
-    return "All tasks are done: review it." if all(is_done(task) for task in ordered) else ""
+    return task_binding.first_to_ask(waiting)[0].action if waiting else record.hint
+
+
+def _hint(increment: Increment, metadata: Metadata, found: tuple[Task, ...], done: frozenset[str]) -> str:
+    """What to do next where no task says so."""
+    number = increment.number
+    if not metadata.is_open:
+        return ""
+    if metadata.type == "deployment" and not (increment.folder / deployment.FILE).is_file():
+        return f"`/ml:deploy-prepare {number} --model FILE --data FILE` makes the model package and the service."
+    if not found:
+        return "Write its tasks in tasks.md."
+    return "All tasks are done: review it." if len(done) == len(found) else ""

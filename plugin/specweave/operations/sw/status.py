@@ -1,21 +1,36 @@
 """`sw status`: the increments and what each needs next; of one increment, its tasks and their evidence."""
 
-from typing import TYPE_CHECKING
+import re
+from collections import Counter
+from collections.abc import Iterator
+from heapq import nsmallest
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from specweave.command import Annotations, Command, Context, IncrementName, Request, Result
+from specweave.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from specweave.operations.increment_summary import Summary
+    from specweave.operations.increment_index import Entry
+    from specweave.operations.increment_summary import Reading, Record
 
-_ORDER = ("active", "ready_for_review", "planned", "paused", "backlog", "completed", "abandoned")
+_ORDER = ("unreadable", "active", "ready_for_review", "planned", "paused", "backlog", "completed", "abandoned")
+_SHOWN_NOTES = 3
+_CURSOR = re.compile(r"(?P<place>\d)\.(?P<proven>[01])\.(?P<number>\d{1,6})(?P<rest>.*)", re.DOTALL)
+
+Standing = Literal["open", "passed", "failed", "stale", "claimed", "skipped"]
 
 
 class StatusRequest(Request):
     """Which increment; all of them by default."""
 
     increment: IncrementName = None
+    state: Literal["all", "open", "active", "ready_for_review", "planned", "paused", "completed", "abandoned"] = Field(
+        "all", description="Only increments in this state."
+    )
+    limit: int = Field(50, ge=1, le=1000, description="How many increments to show; all are counted.")
+    cursor: str | None = Field(None, description="Go on after an answer that was cut: its `cursor`.")
 
 
 class TaskSummary(BaseModel):
@@ -25,12 +40,27 @@ class TaskSummary(BaseModel):
 
     id: str
     title: str
+    standing: Standing = Field(
+        description="passed: shown by evidence of the present content; stale: by evidence of another one; "
+        "claimed: ticked without evidence."
+    )
+    why: str = Field(description="What makes it stale or failed; empty for the others.")
     done: bool
-    command: str | None
+    command: str | None = Field(description="The command or the test that does it; None for a person's task.")
     waits_for: list[str] = Field(description="Tasks that have to be done first and are not.")
+    held_by: str | None = Field(description="Who works on it now.")
     criteria: list[str]
-    passed: bool | None = Field(description="Outcome of the newest evidence; None without one.")
     evidence: str | None = Field(description="Path of the newest report, relative to the increment.")
+
+
+class TaskNote(BaseModel):
+    """A task that failed, or whose evidence is stale."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    task: str
+    standing: Standing
+    why: str
 
 
 class IncrementSummary(BaseModel):
@@ -44,6 +74,8 @@ class IncrementSummary(BaseModel):
     status: str
     done: int
     total: int
+    standings: dict[Standing, int] = Field(description="How many tasks stand so.")
+    notes: list[TaskNote] = Field(description="Tasks that failed, or whose evidence is stale.")
     next: str = Field(description="What to do next, one or two sentences; empty where nothing is left.")
     problems: list[str] = Field(description="What could not be read, one sentence each.")
     revision: str
@@ -51,31 +83,67 @@ class IncrementSummary(BaseModel):
 
 
 class StatusResult(Result):
-    """Increments by state, the work in progress first."""
+    """Increments by state, the work in progress first.
+
+    Attributes:
+        states: how many increments of the project are in each state, shown or not.
+        unproven: how many completed increments have tasks that failed or whose evidence is stale.
+        cursor: for the next page; None where nothing is left.
+    """
 
     increments: list[IncrementSummary]
+    states: dict[str, int] = Field(description="How many increments are in each state, shown or not.")
+    unproven: int = Field(description="How many completed increments have failed tasks or stale evidence.")
+    cursor: str | None = Field(description="For the next page; None where nothing is left.")
 
     def text(self) -> str:
         """The result in a few lines of markdown, ending with the next step."""
-        if not self.increments:
-            return 'No increments yet.\n\nNext: `/sw:inc "Deploy the model"` makes one.'
         if len(self.increments) == 1 and self.increments[0].tasks:
             return _one(self.increments[0])
-        lines = []
+        if not self.states:
+            return 'No increments yet.\n\nNext: `/sw:inc "Deploy the model"` makes one.'
+        lines = [_counts(self.states, self.unproven), ""]
         for status in dict.fromkeys(increment.status for increment in self.increments):
-            lines += [f"**{status.replace('_', ' ')}**", ""]
+            lines += [f"**{_words(status)}**", ""]
             for increment in (item for item in self.increments if item.status == status):
-                lines.append(
-                    f"- `{increment.increment}` {increment.title}: {increment.done} of {increment.total} tasks done"
-                )
-                lines += [f"  - {problem}" for problem in increment.problems]
-                lines += [f"  - Next: {increment.next}"] if increment.next else []
+                lines += _lines(increment)
             lines.append("")
+        if self.cursor:
+            lines.append(f"Next: `/sw:status --cursor {self.cursor}` shows more.")
         return "\n".join(lines).rstrip()
 
 
+def _words(status: str) -> str:
+    return status.replace("_", " ")
+
+
+def _counts(states: dict[str, int], unproven: int) -> str:
+    parts = []
+    for status, count in sorted(states.items(), key=lambda item: _place(item[0])):
+        doubt = f" ({unproven} with failed or stale evidence)" if status == "completed" and unproven else ""
+        parts.append(f"{count} {_words(status)}{doubt}")
+    total = sum(states.values())
+    return f"{total} increment{'s' if total > 1 else ''}: {', '.join(parts)}"
+
+
+def _lines(increment: IncrementSummary) -> Iterator[str]:
+    done = f"{increment.done} of {increment.total} tasks done"
+    claimed = increment.standings.get("claimed")
+    yield f"- `{increment.increment}` {increment.title}: {done}" + (f", {claimed} claimed" if claimed else "")
+    yield from (f"  - {problem}" for problem in increment.problems)
+    yield from (f"  - {note.task} {note.standing}{_because(note.why)}" for note in increment.notes[:_SHOWN_NOTES])
+    if len(increment.notes) > _SHOWN_NOTES:
+        yield f"  - and {len(increment.notes) - _SHOWN_NOTES} more, see `/sw:status {increment.increment[:4]}`"
+    if increment.next:
+        yield f"  - Next: {increment.next}"
+
+
+def _because(why: str) -> str:
+    return f": {why}" if why else ""
+
+
 def _one(increment: IncrementSummary) -> str:
-    kind = f"{increment.type}, {increment.status.replace('_', ' ')}"
+    kind = f"{increment.type}, {_words(increment.status)}"
     lines = [
         f"`{increment.increment}` {increment.title} ({kind}): {increment.done} of {increment.total} tasks done",
         "",
@@ -83,11 +151,8 @@ def _one(increment: IncrementSummary) -> str:
         "|---|---|---|---|",
     ]
     for task in increment.tasks:
-        state = "done" if task.done else "failed" if task.passed is False else "open"
-        if task.waits_for:
-            state += f", waits for {', '.join(task.waits_for)}"
         command = f"`{task.command}`" if task.command else "by a person"
-        lines.append(f"| {task.id} {task.title} | {state} | {command} | {task.evidence or ''} |")
+        lines.append(f"| {task.id} {task.title} | {_state(task)} | {command} | {task.evidence or ''} |")
     if increment.problems:
         lines += ["", *(f"- {problem}" for problem in increment.problems)]
     if increment.next:
@@ -95,56 +160,134 @@ def _one(increment: IncrementSummary) -> str:
     return "\n".join(lines)
 
 
+def _state(task: TaskSummary) -> str:
+    state = f"{task.standing}{_because(task.why)}"
+    if task.waits_for:
+        state += f", waits for {', '.join(task.waits_for)}"
+    return state + (f", held by {task.held_by}" if task.held_by else "")
+
+
 def run(request: StatusRequest, context: Context) -> StatusResult:
     """Show the increments of the project, or one of them with its tasks.
 
     Raises:
         NotFoundError: `increment-not-found`, `increment-ambiguous`.
+        InvalidInputError: `cursor-invalid`.
     """
     from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import increment_summary  # noqa: PLC0415
+    from specweave.operations import increment_index, increment_summary  # noqa: PLC0415
 
     if request.increment is not None:
-        increment = store.find(context.project, request.increment)
-        return StatusResult(increments=[_summary(increment_summary.summarize(increment, context), with_tasks=True)])
-    found = [increment_summary.summarize(increment, context) for increment in store.list_all(context.project)]
-    shown = [_summary(summary, with_tasks=False) for summary in found]
-    return StatusResult(increments=sorted(shown, key=lambda item: (_rank(item.status), item.increment)))
+        return _of_one(increment_summary.read(store.find(context.project, request.increment)), context)
+    after = _cursor(request.cursor)
+    states: Counter[str] = Counter()
+    unproven = 0
 
+    def selected() -> "Iterator[Entry]":
+        nonlocal unproven
+        for entry in increment_index.entries(context):
+            states[entry.record.status] += 1
+            unproven += _is_unproven(entry.record)
+            if _is_asked_for(entry.record, request.state) and (after is None or _rank(entry) > after):
+                yield entry
 
-def _summary(summary: "Summary", *, with_tasks: bool) -> IncrementSummary:
-    from specweave.operations.task_binding import is_done  # noqa: PLC0415 - a listing must stay cheap
-
-    done = {task.id for task in summary.tasks if is_done(task)}
-    tasks = [
-        TaskSummary(
-            id=task.id,
-            title=task.title,
-            done=task.id in done,
-            command=task.run,
-            waits_for=[other for other in task.dependencies if other not in done],
-            criteria=list(task.criteria),
-            passed=task.passed,
-            evidence=task.evidence,
-        )
-        for task in summary.tasks
-    ]
-    return IncrementSummary(
-        increment=summary.increment.id,
-        title=summary.title,
-        type=summary.type,
-        status=summary.status,
-        done=len(done),
-        total=len(tasks),
-        next=summary.next,
-        problems=list(summary.problems),
-        revision=summary.revision,
-        tasks=tasks if with_tasks else [],
+    # One more than is shown tells whether any is left; memory holds no more than these.
+    found = nsmallest(request.limit + 1, selected(), key=_rank)
+    shown = found[: request.limit]
+    return StatusResult(
+        increments=[_summary(entry, context) for entry in shown],
+        states=dict(states),
+        unproven=unproven,
+        cursor=_written(shown[-1]) if len(found) > len(shown) else None,
     )
 
 
-def _rank(status: str) -> int:
+def _of_one(reading: "Reading", context: Context) -> StatusResult:
+    from specweave.operations.increment_index import Entry  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.operations.increment_summary import record_of  # noqa: PLC0415
+
+    entry = Entry(reading.increment, record_of(reading))
+    return StatusResult(
+        increments=[_summary(entry, context, _tasks(reading, context))],
+        states={reading.status: 1},
+        unproven=int(_is_unproven(entry.record)),
+        cursor=None,
+    )
+
+
+def _summary(entry: "Entry", context: Context, tasks: list[TaskSummary] | None = None) -> IncrementSummary:
+    from specweave.operations.increment_summary import next_step  # noqa: PLC0415 - a listing must stay cheap
+
+    increment, record = entry
+    return IncrementSummary(
+        increment=record.id,
+        title=record.title,
+        type=record.type,
+        status=record.status,
+        done=record.done,
+        total=record.total,
+        standings=dict(record.standings),
+        notes=[TaskNote(task=note.task, standing=note.standing, why=note.why) for note in record.notes],
+        next=next_step(increment, record, context),
+        problems=list(record.problems),
+        revision=record.revision,
+        tasks=tasks or [],
+    )
+
+
+def _tasks(reading: "Reading", context: Context) -> list[TaskSummary]:
+    from specweave.increments import claims  # noqa: PLC0415 - a listing must stay cheap
+
+    held = claims.held(context, reading.increment)
+    return [
+        TaskSummary(
+            id=task.id,
+            title=task.title,
+            standing=reading.standings[task.id][0],
+            why=reading.standings[task.id][1],
+            done=task.id in reading.done,
+            command=task.run or task.test,
+            waits_for=[other for other in task.dependencies if other not in reading.done],
+            held_by=claim.holder if (claim := held.get(claims.name_of(task.id))) else None,
+            criteria=list(task.criteria),
+            evidence=task.evidence,
+        )
+        for task in reading.tasks
+    ]
+
+
+def _is_unproven(record: "Record") -> bool:
+    return record.status == "completed" and bool(record.notes)
+
+
+def _is_asked_for(record: "Record", state: str) -> bool:
+    return record.is_open if state == "open" else state in {"all", record.status}
+
+
+def _rank(entry: "Entry") -> tuple[int, bool, int, str]:
+    """Where an increment stands in the list: by state, those with doubtful evidence first, then by number."""
+    record = entry.record
+    return _place(record.status), not _is_unproven(record), int(entry.increment.number), record.id
+
+
+def _place(status: str) -> int:
     return _ORDER.index(status) if status in _ORDER else 0
+
+
+def _written(entry: "Entry") -> str:
+    place, proven, _, identifier = _rank(entry)
+    return f"{place}.{int(proven)}.{identifier}"
+
+
+def _cursor(text: str | None) -> tuple[int, bool, int, str] | None:
+    if text is None:
+        return None
+    match = _CURSOR.fullmatch(text)
+    if match is None:
+        raise InvalidInputError(
+            "cursor-invalid", f"{text[:80]!r} is no cursor", next_step="give the `cursor` of the answer before, or none"
+        )
+    return int(match["place"]), match["proven"] == "1", int(match["number"]), match["number"] + match["rest"]
 
 
 COMMAND = Command(
@@ -154,5 +297,5 @@ COMMAND = Command(
     result=StatusResult,
     run=run,
     annotations=Annotations(read_only=True, idempotent=True),
-    examples=("", "0043"),
+    examples=("", "0043", "--state open"),
 )
