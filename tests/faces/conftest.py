@@ -6,10 +6,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tests.faces.clients import Mode
 
 from specweave.command import Context
 from specweave.host import RealHost
 from specweave.project import Project
+from specweave.registry import Entry
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +37,21 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture
 def context(project: Project) -> Context:
     return Context(project=project, host=RealHost(), actor="mcp")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(params=["legacy", "auto"])
+def mode(request: pytest.FixtureRequest) -> Mode:
+    """The protocol before and since revision 2026-07-28."""
+    chosen: Mode = request.param
+    return chosen
+
+
+@pytest.fixture
+def entry(exercise: ModuleType) -> Entry:
+    chosen: Entry = exercise.ENTRY
+    return chosen

@@ -10,14 +10,14 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import anyio
 import httpx
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
-from mcp_types import ElicitRequestParams, ElicitResult
+from tests.faces.clients import Mode, error_of, text_of
 
 from specweave.cli import run
 from specweave.command import AnyCommand, Context, Progress, Request, Result
@@ -27,50 +27,9 @@ from specweave.mcp_server import create_server
 from specweave.registry import ENTRIES, Entry
 from specweave.texts import command_text
 
-Mode = Literal["legacy", "auto"]
 SNAPSHOT = Path(__file__).with_name("tools.json")
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("error::mcp.MCPDeprecationWarning")]
-
-
-@pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(params=["legacy", "auto"])
-def mode(request: pytest.FixtureRequest) -> Mode:
-    """The protocol before and since revision 2026-07-28."""
-    chosen: Mode = request.param
-    return chosen
-
-
-@pytest.fixture
-def entry(exercise: ModuleType) -> Entry:
-    chosen: Entry = exercise.ENTRY
-    return chosen
-
-
-def _answering(action: Literal["accept", "decline", "cancel"], *, approve: bool, asked: list[str] | None = None) -> Any:
-    async def answer(_context: object, params: ElicitRequestParams) -> ElicitResult:
-        if asked is not None:
-            asked.append(params.message)
-        return ElicitResult(action=action, content={"approve": approve} if action == "accept" else None)
-
-    return answer
-
-
-def _text(result: Any) -> str:
-    return "\n".join(block.text for block in result.content)
-
-
-def _error(result: Any) -> dict[str, Any]:
-    assert result.is_error
-    error: dict[str, Any] = result.meta["specweave/error"]
-    assert error["code"] in _text(result)
-    assert error["message"] in _text(result)
-    assert error["next_step"] in _text(result)
-    return error
 
 
 async def test_a_call_gives_text_for_the_model_and_structure_for_programs(
@@ -81,7 +40,7 @@ async def test_a_call_gives_text_for_the_model_and_structure_for_programs(
             "ml_deploy", {"increment": 43, "version": 2, "rates": "10,50", "duration": "2m", "metadata": {"a": "b"}}
         )
     assert not result.is_error
-    assert _text(result) == "**staging** 0043\n\nNext: look."
+    assert text_of(result) == "**staging** 0043\n\nNext: look."
     assert result.structured_content is not None
     request = result.structured_content["request"]
     assert (request["increment"], request["version"], request["rates"], request["duration"]) == (
@@ -92,7 +51,7 @@ async def test_a_call_gives_text_for_the_model_and_structure_for_programs(
     )
 
 
-async def test_a_negative_result_is_no_error(context: Context, entry: Entry, mode: Mode) -> None:
+async def test_a_negative_result_is_noerror_of(context: Context, entry: Entry, mode: Mode) -> None:
     async with Client(create_server(context, [entry]), mode=mode) as client:
         result = await client.call_tool("ml_deploy", {"outcome": "missed"})
     assert not result.is_error
@@ -116,7 +75,7 @@ async def test_every_failure_reaches_the_model_with_code_message_and_next_step(
     *, context: Context, entry: Entry, mode: Mode, arguments: dict[str, Any], code: str, names: str
 ) -> None:
     async with Client(create_server(context, [entry]), mode=mode) as client:
-        error = _error(await client.call_tool("ml_deploy", arguments))
+        error = error_of(await client.call_tool("ml_deploy", arguments))
     assert error["code"] == code
     assert names in error["message"]
 
@@ -133,43 +92,6 @@ async def test_progress_arrives_in_order_and_grows(context: Context, entry: Entr
     values = [value for value, _, _ in seen]
     assert values == sorted(set(values))
     assert seen[-1][:2] == (1.0, 1.0)
-
-
-async def test_a_yes_goes_on(context: Context, entry: Entry, mode: Mode) -> None:
-    asked: list[str] = []
-    answer = _answering("accept", approve=True, asked=asked)
-    async with Client(create_server(context, [entry]), mode=mode, elicitation_callback=answer) as client:
-        result = await client.call_tool("ml_deploy", {"environment": "production"})
-    assert not result.is_error
-    assert result.structured_content is not None
-    assert result.structured_content["approved"] is True
-    assert asked == ["Deploy to production?"]
-
-
-@pytest.mark.parametrize(("action", "approve"), [("accept", False), ("decline", False), ("cancel", False)])
-async def test_a_no_does_nothing(
-    context: Context, entry: Entry, mode: Mode, action: Literal["accept", "decline", "cancel"], approve: bool
-) -> None:
-    answer = _answering(action, approve=approve)
-    async with Client(create_server(context, [entry]), mode=mode, elicitation_callback=answer) as client:
-        error = _error(await client.call_tool("ml_deploy", {"environment": "production"}))
-    assert error["code"] == "approval-declined"
-
-
-async def test_a_client_that_cannot_ask_is_told_what_a_person_types(context: Context, entry: Entry, mode: Mode) -> None:
-    async with Client(create_server(context, [entry]), mode=mode) as client:
-        error = _error(await client.call_tool("ml_deploy", {"increment": "0043", "environment": "production"}))
-    assert error["code"] == "approval-required"
-    assert "`specweave ml deploy 0043 --environment production --approve`" in error["next_step"]
-
-
-async def test_nothing_is_asked_where_nothing_needs_approval(context: Context, entry: Entry, mode: Mode) -> None:
-    asked: list[str] = []
-    answer = _answering("accept", approve=True, asked=asked)
-    async with Client(create_server(context, [entry]), mode=mode, elicitation_callback=answer) as client:
-        result = await client.call_tool("ml_deploy", {"environment": "staging"})
-    assert result.structured_content is not None
-    assert (asked, result.structured_content["approved"]) == ([], False)
 
 
 async def test_a_cancelled_call_stops_the_command_at_its_next_report(
@@ -240,8 +162,8 @@ async def test_the_schemas_are_those_that_were_reviewed(context: Context) -> Non
         ]
     text = json.dumps(tools, indent=1, ensure_ascii=False) + "\n"
     if os.environ.get("SNAPSHOT") == "write":
-        SNAPSHOT.write_text(text, "utf-8")
-    assert text == SNAPSHOT.read_text("utf-8")
+        SNAPSHOT.writetext_of(text, "utf-8")
+    assert text == SNAPSHOT.readtext_of("utf-8")
 
 
 async def test_all_tools_together_cost_a_model_little(context: Context) -> None:
@@ -279,7 +201,7 @@ async def test_a_value_of_any_type_is_never_a_crash(context: Context, entry: Ent
                     entry.tool, {name: value, "dry_run": True} if "dry_run" in fields else {name: value}
                 )
                 if result.is_error:
-                    assert _error(result)["code"] != "internal-error", (name, value)
+                    assert error_of(result)["code"] != "internal-error", (name, value)
 
 
 @asynccontextmanager
@@ -295,11 +217,11 @@ async def test_over_stdio_a_real_server_creates_an_increment(tmp_path: Path, mod
     (tmp_path / ".specweave").mkdir()
     async with _subprocess(tmp_path, mode) as client:
         made = await client.call_tool("sw_inc", {"title": "Deploy the credit model"})
-        assert not made.is_error, _text(made)
+        assert not made.is_error, text_of(made)
         status = await client.call_tool("sw_status", {})
         missing = await client.call_tool("ml_create_api", {"increment": "9999"})
-    assert "deploy-the-credit-model" in _text(status)
-    assert _error(missing)["code"] == "increment-not-found"
+    assert "deploy-the-credit-model" in text_of(status)
+    assert error_of(missing)["code"] == "increment-not-found"
     folders = list((tmp_path / ".specweave" / "increments").iterdir())
     assert [folder.name for folder in folders if folder.is_dir()] == ["0001-deploy-the-credit-model"]
 
@@ -328,7 +250,7 @@ async def test_over_http_the_same_tools_answer(address: str, mode: Mode) -> None
     async with Client(address, mode=mode) as client:
         tools = (await client.list_tools()).tools
         status = await client.call_tool("sw_status", {})
-        error = _error(await client.call_tool("ml_status", {"increment": "9999"}))
+        error = error_of(await client.call_tool("ml_status", {"increment": "9999"}))
     assert [tool.name for tool in tools] == [entry.tool for entry in ENTRIES]
     assert not status.is_error
     assert error["code"] == "increment-not-found"
@@ -342,7 +264,7 @@ async def test_over_http_a_foreign_page_is_refused(address: str, header: dict[st
     assert answer.status_code in {403, 421}
 
 
-def test_a_port_in_use_is_a_coded_error(address: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_a_codederror_of(address: str, capfd: pytest.CaptureFixture[str]) -> None:
     port = address.split(":")[2].split("/", maxsplit=1)[0]
     assert run(["mcp", "--http", port]) == 4
     assert "port-in-use" in capfd.readouterr().err

@@ -72,11 +72,6 @@ async def test_the_names_are_the_same_on_every_face(context: Context) -> None:
     assert pages == skills == shell == modules == names
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @each_entry
 def test_the_declaration_agrees_with_the_registry(entry: Entry) -> None:
     command = entry.load()

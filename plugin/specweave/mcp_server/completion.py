@@ -49,19 +49,22 @@ def add(server: MCPServer[Any], context: Context, entries: Sequence[Entry]) -> N
     server.completion()(complete)  # type: ignore[no-untyped-call] # the SDK's decorator has no types
 
 
-def _completion(values: Sequence[str]) -> Completion:
-    return Completion(values=list(values[:_MOST]), total=len(values), has_more=len(values) > _MOST)
+def _completion(found: Iterable[str]) -> Completion:
+    # A file's name may be no text at all.
+    values = [value for value in found if value.isprintable()]
+    return Completion(values=values[:_MOST], total=len(values), has_more=len(values) > _MOST)
 
 
 def _address_part(context: Context, name: str, value: str, others: Mapping[str, str]) -> list[str]:
-    from specweave.operations import increment_documents  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.operations import increment_documents  # noqa: PLC0415
 
-    if name in {"id", "cursor"}:
+    if name == "id":
         return _increments(context, value)
-    find = increment_documents.documents if name == "document" else increment_documents.reports
-    if name not in {"document", "report"} or "id" not in others:
+    names = {"document": increment_documents.documents, "report": increment_documents.reports}.get(name)
+    if names is None or "id" not in others:
         return []
-    return _beginning(find(increment_documents.find(context.project, others["id"])), value)
+    return _beginning(names(store.find(context.project, others["id"])), value)
 
 
 def _words(context: Context, entry: Entry, value: str) -> list[str]:

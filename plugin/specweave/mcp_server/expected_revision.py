@@ -5,10 +5,13 @@ Every tool that changes an increment takes it, beside the arguments of its reque
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from specweave.command import AnyCommand, Context, Request
-from specweave.errors import ConflictError, InvalidInputError
+from specweave.errors import ConflictError, InvalidInputError, NotFoundError
+
+if TYPE_CHECKING:
+    from specweave.increments.store import Increment
 
 NAME = "expected_revision"
 
@@ -81,9 +84,8 @@ def require(context: Context, request: Request, expected: str | None) -> None:
     if expected is None:
         return
     from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import increment_documents  # noqa: PLC0415
 
-    increment = increment_documents.find(context.project, getattr(request, _INCREMENT))
+    increment = _find(context, getattr(request, _INCREMENT))
     changed = store.changed_since(increment, expected)
     if not changed:
         return
@@ -94,3 +96,15 @@ def require(context: Context, request: Request, expected: str | None) -> None:
         next_step=f"read it again, then repeat the call with {NAME} {present} where it still makes sense",
         details={"increment": increment.id, "changed": list(changed), "revision": present},
     )
+
+
+def _find(context: Context, name: str) -> "Increment":
+    from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
+
+    try:
+        return store.find(context.project, name)
+    except NotFoundError as error:
+        if error.code != "increment-not-found":
+            raise
+        # What was put away can be restored.
+        return store.find(context.project, name, archived=True)

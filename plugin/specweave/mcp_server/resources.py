@@ -4,8 +4,8 @@ import json
 import logging
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, NamedTuple
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, urlencode
 
 import anyio.to_thread
 from mcp.server.lowlevel.helper_types import ReadResourceContents
@@ -15,22 +15,25 @@ from mcp.shared.uri_template import UriTemplate
 from mcp_types import InputRequiredResult, Resource, ResourceTemplate
 from pydantic import AnyUrl
 
+from specweave.arguments import validate
 from specweave.command import Context
-from specweave.errors import InternalError, InvalidInputError, NotFoundError, explained
+from specweave.errors import InternalError, NotFoundError, explained
 from specweave.mcp_server import problems
 
-INCREMENTS = "specweave://increments"
+if TYPE_CHECKING:
+    from specweave.increments.store import Increment
 
-_LISTED_AT_ONCE = 50
+INCREMENTS = "specweave://increments"
 
 _log = logging.getLogger("specweave")
 
 
 class Content(NamedTuple):
-    """What was read."""
+    """What was read; `revision` is the increment's, where the text is a part of it."""
 
     text: str
     media_type: str
+    revision: str | None = None
 
 
 class Kind(NamedTuple):
@@ -108,7 +111,8 @@ class ServerWithResources(MCPServer[Any]):
             if isinstance(known, InternalError):
                 _log.exception("%s", uri)
             raise problems.protocol_error(known, uri=str(uri)) from error
-        return [ReadResourceContents(content=content.text, mime_type=content.media_type)]
+        meta = {"specweave/revision": content.revision} if content.revision else None
+        return [ReadResourceContents(content=content.text, mime_type=content.media_type, meta=meta)]
 
     def _read(self, uri: str) -> Content:
         for template, kind in self._kinds:
@@ -121,47 +125,56 @@ class ServerWithResources(MCPServer[Any]):
         )
 
 
-def _increments(context: Context, *, cursor: str | None = None, limit: str = str(_LISTED_AT_ONCE)) -> Content:
-    from specweave.operations import increment_documents  # noqa: PLC0415 - a listing must stay cheap
+def _increments(context: Context, **arguments: str) -> Content:
+    from specweave.operations.sw import status  # noqa: PLC0415 - a listing must stay cheap
 
-    if not (limit.isascii() and limit.isdigit()):
-        raise InvalidInputError("argument-invalid", f"limit: {limit[:80]!r} is no number", next_step="give a number")
-    page = increment_documents.page(context.project, limit=int(limit), cursor=cursor)
-    following = f"{INCREMENTS}?cursor={quote(page.cursor)}&limit={limit}" if page.cursor else None
-    listed = [{**item._asdict(), "uri": f"{INCREMENTS}/{quote(item.increment)}"} for item in page.increments]
-    document = {"increments": listed, "total": page.total, "next": following}
+    result = status.run(validate(status.StatusRequest, arguments), context)
+    listed = [
+        {"uri": f"{INCREMENTS}/{quote(item.increment)}", **item.model_dump(mode="json", exclude={"tasks"})}
+        for item in result.increments
+    ]
+    more = urlencode({**arguments, "cursor": result.cursor}, quote_via=quote) if result.cursor else None
+    document = {"increments": listed, "states": result.states, "next": f"{INCREMENTS}?{more}" if more else None}
     return Content(json.dumps(document, ensure_ascii=False, indent=1) + "\n", "application/json")
 
 
 def _increment(context: Context, *, id: str) -> Content:  # noqa: A002 - the parameter's name in the address
-    from specweave.operations import increment_documents  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations.sw import status  # noqa: PLC0415
+    from specweave.operations.sw import status  # noqa: PLC0415 - a listing must stay cheap
 
-    increment = increment_documents.find(context.project, id)
+    increment = _find(context, id)
     result = status.run(status.StatusRequest(increment=increment.id), context)
-    return Content(result.text() + "\n", "text/markdown")
+    text = f"{result.text()}\n\nRevision: `{result.increments[0].revision}`\n"
+    return Content(text, "text/markdown", result.increments[0].revision)
 
 
 def _document(context: Context, *, id: str, document: str) -> Content:  # noqa: A002 - the parameter's name there
-    from specweave.operations import increment_documents  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.operations import increment_documents  # noqa: PLC0415
 
-    increment = increment_documents.find(context.project, id)
-    return Content(*increment_documents.document(increment, document))
+    increment = _find(context, id)
+    # Before the document is read: what changes it later makes this revision a stale one.
+    revision = store.revision(increment)
+    return Content(*increment_documents.document(increment, document), revision)
 
 
 def _report(context: Context, *, id: str, report: str) -> Content:  # noqa: A002 - the parameter's name there
     from specweave.operations import increment_documents  # noqa: PLC0415 - a listing must stay cheap
 
-    increment = increment_documents.find(context.project, id)
-    return Content(*increment_documents.report(increment, report))
+    return Content(*increment_documents.report(_find(context, id), report))
+
+
+def _find(context: Context, name: str) -> "Increment":
+    from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
+
+    return store.find(context.project, name)
 
 
 KINDS = (
     Kind(
-        INCREMENTS + "{?cursor,limit}",
+        INCREMENTS + "{?state,limit,cursor}",
         "increments",
-        "The increments, newest first",
-        f"JSON: {_LISTED_AT_ONCE} increments, or `limit` (1 to 100); `next` is the address of those after them.",
+        "The increments, the work in progress first",
+        "JSON: where each stands, its revision and what it needs next; `next` is the address of those after them.",
         "application/json",
         _increments,
     ),

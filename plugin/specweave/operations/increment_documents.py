@@ -1,15 +1,12 @@
-"""What an increment holds for readers: its documents and reports, by name; nothing else of the disk is reachable."""
+"""What an increment holds for readers: its documents and reports, by name; nothing else of the disk can be reached."""
 
 from pathlib import Path
 from typing import NamedTuple
 
-from specweave.errors import InvalidInputError, NotFoundError, SpecweaveError
+from specweave.errors import InvalidInputError, NotFoundError
 from specweave.files import reading
-from specweave.increments import evidence, store
+from specweave.increments import evidence
 from specweave.increments.store import Increment
-from specweave.project import Project
-
-MOST_LISTED = 100
 
 _FILES = {
     "spec": "spec.md",
@@ -32,63 +29,6 @@ class Text(NamedTuple):
 
     text: str
     media_type: str
-
-
-class Listed(NamedTuple):
-    """One increment in a listing; `status` is `unreadable` where its metadata is."""
-
-    increment: str
-    title: str
-    type: str
-    status: str
-
-
-class Page(NamedTuple):
-    """Some of the increments, the newest first.
-
-    Attributes:
-        increments: at most as many as were asked for.
-        total: how many there are.
-        cursor: what the next page begins after; None where this is the last.
-    """
-
-    increments: list[Listed]
-    total: int
-    cursor: str | None
-
-
-def page(project: Project, *, limit: int, cursor: str | None = None) -> Page:
-    """A page of the increments that are not put away, newest first.
-
-    Args:
-        project: whose.
-        limit: from 1 to `MOST_LISTED`.
-        cursor: of the page before.
-
-    Raises:
-        InvalidInputError: `argument-invalid`.
-    """
-    if not 1 <= limit <= MOST_LISTED:
-        raise InvalidInputError(
-            "argument-invalid", f"limit: {limit} is not in 1 to {MOST_LISTED}", next_step="give another limit"
-        )
-    everything = sorted(store.list_all(project), key=_newest_first)
-    after = everything
-    if cursor is not None:
-        last = store.find(project, cursor)
-        after = [increment for increment in everything if _newest_first(increment) > _newest_first(last)]
-    shown = after[:limit]
-    more = len(after) > len(shown)
-    return Page([_listed(increment) for increment in shown], len(everything), shown[-1].id if more else None)
-
-
-def find(project: Project, name: str) -> Increment:
-    """The increment of that number, folder name or unique prefix, also one that was put away.
-
-    Raises:
-        NotFoundError: `increment-not-found`, `increment-ambiguous`.
-    """
-    return store.find(project, name)
 
 
 def document(increment: Increment, name: str) -> Text:
@@ -139,18 +79,6 @@ def reports(increment: Increment) -> list[str]:
 
 def _read(path: Path) -> Text:
     return Text(reading.read(path).decode("utf-8-sig", "replace"), _MEDIA_TYPES[path.suffix])
-
-
-def _newest_first(increment: Increment) -> tuple[int, str]:
-    return -int(increment.number), increment.id
-
-
-def _listed(increment: Increment) -> Listed:
-    try:
-        metadata = increment.metadata()
-    except SpecweaveError:
-        return Listed(increment.id, increment.id, "", "unreadable")
-    return Listed(increment.id, metadata.title or increment.id, metadata.type, metadata.status)
 
 
 def _not_found(increment: Increment, what: str, known: list[str]) -> NotFoundError:
