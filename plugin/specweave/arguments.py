@@ -31,7 +31,8 @@ class Parameter:
     """One field of a request, as it is typed.
 
     Attributes:
-        field: name in the request model and of the MCP parameter.
+        field: name of the MCP parameter; that in the request model, or its alias where Python reserves the word.
+        attribute: name in the request model.
         shape: a flag, one value, a list (`10,50` or the option repeated), or `KEY=VALUE` pairs.
         positional: may stand without its option name.
         required: has no default.
@@ -42,6 +43,7 @@ class Parameter:
     """
 
     field: str
+    attribute: str
     shape: Shape
     positional: bool
     required: bool
@@ -113,7 +115,7 @@ def slash_line(command: AnyCommand, request: Request) -> str:
     """What a person would type in chat for this request; arguments that were left out or are the default stay out."""
     words = [f"/{command.group}:{command.name}"]
     for parameter in parameters(type(request)):
-        value = getattr(request, parameter.field)
+        value = getattr(request, parameter.attribute)
         if value is None or (value == parameter.default and not parameter.positional):
             continue
         words += _words(parameter, value)
@@ -149,7 +151,8 @@ def _parameter(name: str, info: FieldInfo) -> Parameter:
     choices = _choices(inner)
     required = info.is_required()
     return Parameter(
-        field=name,
+        field=info.alias or name,
+        attribute=name,
         shape=shape,
         positional=_has(metadata, Positional),
         required=required,
@@ -211,12 +214,13 @@ def _placeholder(annotation: Any, metadata: Sequence[object], shape: Shape, choi
 def _explained(request: type[Request], error: ValidationError) -> InvalidInputError:
     first = error.errors(include_url=False, include_context=False)[0]
     field = str(first["loc"][0]) if first["loc"] else ""
-    known = ", ".join(request.model_fields) or "none"
+    fields = {info.alias or name: info for name, info in request.model_fields.items()}
+    known = ", ".join(fields) or "none"
     details = {"field": field, "problems": error.error_count()}
     if first["type"] == "missing":
         return InvalidInputError("argument-missing", f"{field} is missing", next_step=f"give {field}", details=details)
     if first["type"] == "extra_forbidden":
-        near = get_close_matches(field, list(request.model_fields), n=1)
+        near = get_close_matches(field, list(fields), n=1)
         return InvalidInputError(
             "argument-unknown",
             f"there is no argument {field}",
@@ -226,7 +230,7 @@ def _explained(request: type[Request], error: ValidationError) -> InvalidInputEr
     where = ".".join(str(part) for part in first["loc"]) or "arguments"
     reason = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     shown = "" if first["type"] == "value_error" and not first["loc"] else f", not {_shown(first['input'])}"
-    description = request.model_fields[field].description if field in request.model_fields else None
+    description = fields[field].description if field in fields else None
     return InvalidInputError(
         "argument-invalid",
         f"{where}: {reason}{shown}",

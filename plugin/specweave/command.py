@@ -32,7 +32,9 @@ class Request(BaseModel):
     Numbers are taken where text is meant: some clients send `version=2` as a JSON integer.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, coerce_numbers_to_str=True, validate_by_name=True, validate_by_alias=True
+    )
 
 
 class CommittingRequest(Request):

@@ -13,6 +13,7 @@ from types import ModuleType
 import click
 import pytest
 
+from specweave.arguments import parameters
 from specweave.cli import run
 from specweave.cli.groups import root
 from specweave.cli.output import progress
@@ -128,8 +129,8 @@ def test_help_shows_an_example_and_every_option(entry: Entry, capfd: pytest.Capt
     out = capfd.readouterr().out
     command = entry.load()
     assert f"specweave {entry.group} {entry.name} {command.examples[0]}".rstrip() in out
-    for field in command.request.model_fields:
-        assert "--" + field.replace("_", "-") in out
+    for parameter in parameters(command.request):
+        assert parameter.option in out
 
 
 @pytest.mark.parametrize("words", [["--help"], ["sw", "--help"], ["ml", "--help"], ["mcp", "--help"], ["--version"]])

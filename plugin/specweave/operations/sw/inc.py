@@ -1,6 +1,6 @@
 """`sw inc`: a new increment."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -13,6 +13,10 @@ from specweave.command import (
     IncrementType,
     Positional,
 )
+from specweave.operations.adoption_report import AdoptionReport
+
+if TYPE_CHECKING:
+    from specweave.increments.store import Increment
 
 
 class IncRequest(CommittingRequest):
@@ -25,6 +29,11 @@ class IncRequest(CommittingRequest):
         None, description="What it is; by default deployment where the name begins with deploy, else feature."
     )
     links: tuple[str, ...] = Field((), description="Increments that this one builds upon: number, folder or prefix.")
+    from_: str | None = Field(
+        None,
+        alias="from",
+        description="List of tasks, feature folder of spec-kit or folder of an OpenSpec change to take over.",
+    )
     branch: bool = Field(
         False, description="Make a git branch of its name too, at the present commit, and switch to it."
     )
@@ -40,6 +49,7 @@ class IncResult(CommittingResult):
     folder: str
     files: list[str]
     branch: str | None = Field(description="The git branch that was made for it.")
+    adopted: AdoptionReport | None = Field(None, description="What was taken over, where something was named.")
     revision: str
 
     def text(self) -> str:
@@ -47,6 +57,8 @@ class IncResult(CommittingResult):
         lines = [f"Created `{self.increment}` ({self.type}) in {self.folder}: {', '.join(self.files)}"]
         lines += [f"On the git branch `{self.branch}`."] if self.branch else []
         lines += [*self.commit_lines(), ""]
+        if self.adopted:
+            lines += [*self.adopted.lines(), ""]
         if self.type == "deployment":
             lines.append(
                 f"Next: `/ml:deploy-prepare {self.number} --model FILE --data FILE` makes its package and service."
@@ -60,7 +72,7 @@ def run(request: IncRequest, context: Context) -> IncResult:
     """Create an increment.
 
     Raises:
-        InvalidInputError: `increment-name-invalid`.
+        InvalidInputError: `increment-name-invalid`; with `from`, what /sw:adopt raises.
         NotFoundError: a link names no increment.
         ConflictError: `increment-exists`, `project-locked`.
         SpecweaveError: with `branch` and `commit` what `branches` and `commits` say.
@@ -72,7 +84,11 @@ def run(request: IncRequest, context: Context) -> IncResult:
     if request.branch:
         branches.require_branchable(context.project, _expected_id(request.title, context))
     links = tuple(store.find(context.project, link).id for link in request.links)
-    increment = store.create(context, request.title, kind=request.type or names.type_of(request.title), links=links)
+    if request.from_ is None:
+        kind, report = request.type or names.type_of(request.title), None
+        increment = store.create(context, request.title, kind=kind, links=links)
+    else:
+        increment, report = _adopted(request, context, links)
     if request.branch:
         branches.switch_to_new(increment)
     metadata = increment.metadata()
@@ -85,10 +101,21 @@ def run(request: IncRequest, context: Context) -> IncResult:
         folder=context.project.relative(increment.folder),
         files=[name for name in ("spec.md", "plan.md", "tasks.md") if (increment.folder / name).is_file()],
         branch=increment.id if request.branch else None,
+        adopted=report,
         revision=store.revision(increment),
         commit=commit,
         uncommitted=committing.why_not(request, increment, commit),
     )
+
+
+def _adopted(request: IncRequest, context: Context, links: tuple[str, ...]) -> "tuple[Increment, AdoptionReport]":
+    from specweave.operations.adoption import adopting  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.operations.adoption_report import report_of  # noqa: PLC0415
+
+    kind = request.type or "feature"
+    adopting.require_adoptable(kind)
+    draft = adopting.read(context.project, request.from_ or "")
+    return adopting.create(context, draft, name=request.title, kind=kind, links=links), report_of(draft)
 
 
 def _expected_id(title: str, context: Context) -> str:
