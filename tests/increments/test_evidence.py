@@ -52,6 +52,9 @@ def test_a_report_says_the_same_to_programs_and_to_people(context: Context) -> N
         "package": {"name": "credit-model", "version": "0043-v1", "digest": "5f" * 32},
         "environment": "staging",
         "data": {"rows": 3},
+        "tasks": {},
+        "content_digest": None,
+        "content": {},
     }
     page = report.path.read_text()
     for words in ("All is well.", "`/ml:inspect 0001`", "passed", "2026-11-20T12:02:00Z", "60 s", "0043-v1", "staging"):
@@ -229,11 +232,13 @@ def test_the_outcome_stands_under_its_task_and_in_the_state(context: Context) ->
         "**Evidence**: [002-status](reports/002-status.md) passed · 2026-11-20 12:03 UTC\n"
     )
     metadata = increment.metadata()
-    assert metadata.status == "active"
+    assert metadata.status == "ready_for_review"
     assert metadata.tasks["T-001"].model_dump() == {
         "status": "completed",
         "evidence": "reports/002-status.md",
         "passed": True,
+        "task_digest": tasks.find(increment, "T-001").text_digest,
+        "content_digest": None,
     }
 
 

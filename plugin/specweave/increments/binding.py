@@ -38,6 +38,22 @@ def is_bound(increment: Increment, task: Task, command: str) -> bool:
         return False
 
 
+def needs_evidence(task: Task) -> bool:
+    """Whether a command that is built, or a test, shows a task: then its ticked box alone is worth nothing."""
+    return task.test is not None or (task.run is not None and is_built(task.run))
+
+
+def is_built(run_line: str) -> bool:
+    """Whether a Run line names a command there is, even where its arguments cannot be read."""
+    try:
+        slash_line.parse(run_line)
+    except NotFoundError:
+        return False
+    except SpecweaveError:
+        return True
+    return True
+
+
 def model_of(increment: Increment, run_line: str) -> ModelReference | None:
     """The model package that a Run line is about: the version named there, else the one in deployment.yaml.
 

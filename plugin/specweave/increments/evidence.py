@@ -4,83 +4,54 @@
 is written last: a report counts when it is there.
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Any
 
 from specweave.command import Context
 from specweave.errors import InvalidInputError
-from specweave.files import atomic
+from specweave.files import atomic, ledger
 from specweave.files.quoting import json as json_text
-from specweave.increments import binding, repository, store, tasks
+from specweave.increments import binding, criteria, life_cycle, repository, store, tasks
+from specweave.increments import content as contents
+from specweave.increments.content import Content
+from specweave.increments.metadata import status_of
 from specweave.increments.report_page import page
+from specweave.increments.reports import FOLDER, PackageReference, ReportData, files, newest, next_number, reports
 from specweave.increments.repository import Head
+from specweave.increments.standings import is_done, shown_criteria, standing, standings
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Outcome, Task
 from specweave_runtime.deployment_state import timestamp
 from specweave_runtime.package import MANIFEST, digest_of_manifest
 
-FOLDER = "reports"
+__all__ = [
+    "ATTACHMENT",
+    "FOLDER",
+    "PackageReference",
+    "Report",
+    "ReportData",
+    "attach",
+    "files",
+    "is_done",
+    "newest",
+    "record",
+    "reports",
+    "require_recordable",
+    "reset",
+    "settle",
+    "shown_criteria",
+    "shows",
+    "stand",
+    "standing",
+    "standings",
+]
+
 ATTACHMENT = "attachment:"
 # What a service does is shown for one package; the others are about the increment, or say themselves where they went.
 _ABOUT_THE_PACKAGE = frozenset({"create-api", "containerize", "load-test", "deploy"})
-_NAME = re.compile(r"(?P<number>\d{3,})-(?P<operation>[a-z0-9-]+)\.(?P<suffix>[a-z0-9]+)")
-
-
-@dataclass(frozen=True, slots=True)
-class PackageReference:
-    """Which model package a report is about; `digest` is its identity."""
-
-    name: str
-    version: str
-    digest: str
-
-
-class ReportData(BaseModel):
-    """A report for programs.
-
-    Attributes:
-        number: of the report in its increment, from 1.
-        operation: `load-test`.
-        command: the slash command that was run.
-        passed: whether its outcome is good.
-        exit_status: of the command in a shell.
-        started: UTC, ISO 8601.
-        duration_s: seconds.
-        actor: `cli`, `mcp` or `python`.
-        commit: of the project, None without one.
-        dirty: whether tracked files, or files of the increment, differed from that commit.
-        package: what it is about.
-        environment: where, for those that act on one.
-        data: the operation's own.
-    """
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    format: Literal[1]
-    number: int
-    operation: str
-    command: str
-    passed: bool
-    exit_status: int
-    started: str
-    duration_s: float
-    actor: str
-    commit: str | None
-    dirty: bool
-    package: PackageReference | None
-    environment: str | None
-    data: Mapping[str, Any]
-
-    @property
-    def page(self) -> str:
-        """The report for people, relative to the increment."""
-        return f"{FOLDER}/{self.number:03d}-{self.operation}.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +86,7 @@ def record(
     attachments: Mapping[str, bytes] | None = None,
     task_id: str | None = None,
     head: Head | None = None,
+    content: Content | None = None,
 ) -> Report:
     """Leave a report, and the outcome under every task that it is evidence for, see `shows`.
 
@@ -133,6 +105,7 @@ def record(
         attachments: suffix (`.svg`) → content, beside the report under its name.
         task_id: the task it was run for, which gets the outcome in any case.
         head: where the project stood at the start, see `stand`; None for where it stands now.
+        content: what it is about; None for the artifacts of the command and the files of the task as they are now.
 
     Raises:
         InvalidInputError: `value-not-writable` for data that JSON does not have.
@@ -143,11 +116,10 @@ def record(
     head = head or stand(increment)
     with store.project_lock(increment.project):
         known = _recordable(increment)
-        folder = increment.folder / FOLDER
-        number = _next_number(increment)
-        report = ReportData(
+        about = _content(increment, known, command, task_id) if content is None else content
+        draft = ReportData(
             format=1,
-            number=number,
+            number=next_number(increment),
             operation=operation,
             command=command,
             passed=passed,
@@ -160,17 +132,31 @@ def record(
             package=package,
             environment=environment,
             data=dict(data),
+            content_digest=about.short,
+            content=dict(about.files),
         )
-        done = tuple(task.id for task in known if task.id == task_id or shows(increment, task, report))
-        stem = f"{number:03d}-{operation}"
-        encoded = (json_text(report.model_dump(), indent=2) + "\n").encode()
-        for suffix, content in (attachments or {}).items():
-            atomic.write(folder / f"{stem}{suffix}", content)
-        body = markdown.replace(f"]({ATTACHMENT}", f"]({stem}")
-        atomic.write(folder / f"{stem}.md", page(report, body).encode())
-        atomic.write(folder / f"{stem}.json", encoded)
-        _mark(context, increment, done, report, finished)
-    return Report(number, folder / f"{stem}.md", folder / f"{stem}.json", done)
+        done = tuple(task for task in known if task.id == task_id or shows(increment, task, draft))
+        report = draft.model_copy(update={"tasks": {task.id: task.text_digest for task in done}})
+        made = _write(increment, report, markdown, attachments or {})
+        _mark(context, increment, done, report, finished, content)
+    return made
+
+
+def _content(increment: Increment, known: tuple[Task, ...], command: str, task_id: str | None) -> Content:
+    task = next((task for task in known if task.id == task_id), None)
+    return contents.of_line(increment, command) if task is None else contents.of_task(increment, task)
+
+
+def _write(increment: Increment, report: ReportData, markdown: str, attachments: Mapping[str, bytes]) -> Report:
+    folder = increment.folder / FOLDER
+    encoded = (json_text(report.model_dump(), indent=2) + "\n").encode()
+    for suffix, attached in attachments.items():
+        atomic.write(folder / f"{report.stem}{suffix}", attached)
+    body = markdown.replace(f"]({ATTACHMENT}", f"]({report.stem}")
+    path, data_path = folder / f"{report.stem}.md", folder / f"{report.stem}.json"
+    atomic.write(path, page(report, body).encode())
+    atomic.write(data_path, encoded)
+    return Report(report.number, path, data_path, tuple(report.tasks))
 
 
 def stand(increment: Increment) -> Head:
@@ -189,13 +175,17 @@ def require_recordable(increment: Increment) -> None:
 
 def _recordable(increment: Increment) -> tuple[Task, ...]:
     increment.metadata()
+    criteria.read(increment)
+    ledger.read(increment.folder)
     return tasks.read(increment)
 
 
 def attach(context: Context, increment: Increment, task_id: str, report: ReportData) -> None:
     """Make an existing report the evidence of a task."""
     with store.project_lock(increment.project):
-        _mark(context, increment, (task_id,), report, context.host.now())
+        task = tasks.find(increment, task_id)
+        then = Content(report.content) if report.content else None
+        _mark(context, increment, (task,), report, context.host.now(), then)
 
 
 def shows(increment: Increment, task: Task, report: ReportData) -> bool:
@@ -221,79 +211,86 @@ def shows(increment: Increment, task: Task, report: ReportData) -> bool:
     return not (package / MANIFEST).is_file() or digest_of_manifest(package) == report.package.digest
 
 
-def newest(
-    increment: Increment, operation: str, *, package_digest: str | None = None, environment: str | None = None
-) -> ReportData | None:
-    """The newest report of an operation; with `package_digest` or `environment`, the newest for just that one."""
-    for report in reports(increment):
-        if report.operation != operation:
-            continue
-        if package_digest is not None and (report.package is None or report.package.digest != package_digest):
-            continue
-        if environment is not None and report.environment != environment:
-            continue
-        return report
-    return None
-
-
-def reports(increment: Increment) -> Iterator[ReportData]:
-    """The reports of an increment, newest first; files that are no report of this format are passed over."""
-    for number, path in sorted(files(increment), reverse=True):
-        if path.suffix != ".json":
-            continue
-        try:
-            report = ReportData.model_validate_json(path.read_bytes())
-        except (ValidationError, OSError):
-            continue
-        if report.number == number:
-            yield report
-
-
-def files(increment: Increment) -> Iterator[tuple[int, Path]]:
-    """The files of its reports, attachments too, each with the report's number; in no order."""
-    folder = increment.folder / FOLDER
-    if folder.is_dir():
-        for path in folder.iterdir():
-            if match := _NAME.fullmatch(path.name):
-                yield int(match["number"]), path
-
-
 def reset(context: Context, increment: Increment, task_ids: tuple[str, ...]) -> None:
     """Make tasks pending again, because what they showed is no longer about the package at hand."""
     with store.project_lock(increment.project):
-        tasks.mark(increment, dict.fromkeys(task_ids, Outcome(passed=False)))
         store.update_metadata(increment, lambda document: _forget(document, task_ids), context.host.now)
+        tasks.mark(increment, dict.fromkeys(task_ids, Outcome(passed=False)))
+        settle(context, increment)
 
 
-def _mark(
-    context: Context, increment: Increment, task_ids: tuple[str, ...], report: ReportData, finished: datetime
+def settle(context: Context, increment: Increment) -> tuple[str, ...]:
+    """Let spec.md and the status say what the tasks show now.
+
+    A criterion's box is ticked exactly where every task that satisfies it has passing evidence of the present content;
+    the boxes of criteria that no command or test shows are people's. An open increment with nothing left to do is
+    ready for review, and active again where something is left.
+
+    Returns:
+        The ids of the criteria whose boxes changed.
+
+    Raises:
+        InvalidInputError: a document cannot be read.
+        HostError: a document cannot be written.
+        ConflictError: `project-locked`.
+    """
+    with store.project_lock(increment.project):
+        everything = tasks.read(increment)
+        found = standings(increment, everything)
+        changed = criteria.mark(increment, shown_criteria(everything, found))
+        ready = bool(everything) and all(is_done(task, found[task.id][0]) for task in everything)
+        state = life_cycle.meaning(increment.metadata().status)
+        if ready and state in {"planned", "active"}:
+            life_cycle.move(context, increment, "ready_for_review", reason="every task is done")
+        elif not ready and state == "ready_for_review":
+            life_cycle.move(context, increment, "active", reason="a task is left to do")
+    return changed
+
+
+def _mark(  # noqa: PLR0917 - private; what a report leaves under its tasks
+    context: Context,
+    increment: Increment,
+    done: tuple[Task, ...],
+    report: ReportData,
+    finished: datetime,
+    content: Content | None,
 ) -> None:
-    if not task_ids:
-        return
-    stem = f"{report.number:03d}-{report.operation}"
-    line = f"[{stem}]({report.page}) {'passed' if report.passed else 'failed'} · "
-    line += finished.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    if report.commit:
-        line += f" · commit {report.commit[:7]}"
-    state = {
+    states = {task.id: _state(increment, task, report, content) for task in done}
+
+    def remember(document: dict[str, Any]) -> None:
+        known = document.get("tasks")
+        if not isinstance(known, dict):
+            known = document["tasks"] = {}
+        for task_id, state in states.items():
+            before = known.get(task_id)
+            known[task_id] = {**(before if isinstance(before, dict) else {}), **state}
+        if life_cycle.meaning(status_of(document.get("status"))) == "planned":
+            life_cycle.advance(
+                document, "active", at=timestamp(finished), reason="the first work", by=report.actor, name=increment.id
+            )
+
+    # The state first: it is the truth, and a kill in between leaves documents that lag behind it.
+    if done:
+        store.update_metadata(increment, remember, context.host.now)
+        tasks.mark(increment, dict.fromkeys(states, Outcome(report.passed, _line(report, finished))))
+    settle(context, increment)
+
+
+def _state(increment: Increment, task: Task, report: ReportData, content: Content | None) -> dict[str, object]:
+    about = contents.of_task(increment, task) if content is None else contents.with_tests(increment, task, content)
+    return {
         "status": "completed" if report.passed else "pending",
         "evidence": report.page,
         "passed": report.passed,
+        "task_digest": task.text_digest,
+        "content_digest": about.short,
     }
 
-    def remember(document: dict[str, Any]) -> None:
-        states = document.get("tasks")
-        if not isinstance(states, dict):
-            states = document["tasks"] = {}
-        for task_id in task_ids:
-            known = states.get(task_id)
-            states[task_id] = {**(known if isinstance(known, dict) else {}), **state}
-        if document.get("status") in {"planned", "planning"}:
-            document["status"] = "active"
 
-    # The state first: a tick in tasks.md without it counts for nothing, so a kill in between leaves the task pending.
-    store.update_metadata(increment, remember, context.host.now)
-    tasks.mark(increment, dict.fromkeys(task_ids, Outcome(report.passed, line)))
+def _line(report: ReportData, finished: datetime) -> str:
+    line = f"[{report.stem}]({report.page}) {'passed' if report.passed else 'failed'} · "
+    line += finished.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return line + (f" · commit {report.commit[:7]}" if report.commit else "")
 
 
 def _forget(document: dict[str, Any], task_ids: tuple[str, ...]) -> None:
@@ -302,7 +299,3 @@ def _forget(document: dict[str, Any], task_ids: tuple[str, ...]) -> None:
         state = states.get(task_id) if isinstance(states, dict) else None
         if isinstance(state, dict):
             state["status"] = "pending"
-
-
-def _next_number(increment: Increment) -> int:
-    return max((number for number, _ in files(increment)), default=0) + 1

@@ -67,11 +67,15 @@ class TaskState(Part):
         status: `completed` after a run that passed, else `pending`.
         evidence: path of the newest report, relative to the increment.
         passed: whether that run passed.
+        task_digest, content_digest: of the task's text and of what the report is about, when it was made; None where
+            that was not kept.
     """
 
     status: Annotated[str, BeforeValidator(status_of)] = "pending"
     evidence: OptionalText = None
     passed: Annotated[bool, BeforeValidator(lambda value: value is True)] = False
+    task_digest: OptionalText = None
+    content_digest: OptionalText = None
 
 
 class ModelLink(Part):

@@ -44,9 +44,9 @@ class Task:
     Attributes:
         id: as written, `T-001`.
         title: one line of markdown.
-        status: for a task with a command or a test, `completed` only where its newest evidence passed and nobody took
-            its tick away since; for any other, `marked`. Whether that evidence is of the present content says
-            `evidence.standing`.
+        status: for a task with a command, a test or a report, `completed` only where its newest evidence passed and
+            nobody took its tick away since; for any other, `marked`. Whether that evidence is of the present content
+            says `evidence.standing`.
         marked: what the document says.
         run: the slash command that does it, None without one.
         test: the command line that shows it, to be run without a shell; None without one.
@@ -195,7 +195,7 @@ def _task(place: Place, document: Document, state: TaskState | None, names: "_Na
     return Task(
         id=place.id,
         title=readable(place.title),
-        status=_status(marked, state, shown) if run or test else marked,
+        status=_status(marked, state, shown) if run or test or reported else marked,
         marked=marked,
         run=run,
         test=test,

@@ -3,10 +3,9 @@
 from specweave.arguments import slash_line
 from specweave.artifacts import container, service
 from specweave.command import Context
-from specweave.files.ledger import Plan
 from specweave.files.quoting import code_span
 from specweave.files.quoting import markdown as quoted
-from specweave.increments import deployment, evidence, store
+from specweave.increments import content, deployment, evidence, store
 from specweave.increments.store import Increment
 from specweave.model_packages import store as package_store
 from specweave.model_packages.store import Package
@@ -35,7 +34,9 @@ def containerize(request: ContainerizeRequest, context: Context) -> Containerize
         return result
     evidence.require_recordable(increment)
     head = evidence.stand(increment)
-    _carry_out(plan, increment, request, result, context)
+    plan.apply(lay_new=request.lay_new)
+    about = content.of_line(increment, slash_line(COMMAND, request))
+    _carry_out(increment, request, result, context)
     report = evidence.record(
         context,
         increment,
@@ -48,15 +49,15 @@ def containerize(request: ContainerizeRequest, context: Context) -> Containerize
         package=evidence.PackageReference(name=package.name, version=package.version, digest=package.identity),
         attachments={".log": result.log.encode()} if result.log else {},
         head=head,
+        content=about,
     )
     result.report = context.project.relative(report.path)
     return result
 
 
 def _carry_out(
-    plan: Plan, increment: Increment, request: ContainerizeRequest, result: ContainerizeResult, context: Context
+    increment: Increment, request: ContainerizeRequest, result: ContainerizeResult, context: Context
 ) -> None:
-    plan.apply(lay_new=request.lay_new)
     dockerfile = increment.folder / container.DOCKERFILE
     result.findings = image_building.lint(context.host, dockerfile)
     if request.build:

@@ -4,7 +4,7 @@ from specweave.arguments import slash_line
 from specweave.artifacts import api
 from specweave.command import Context
 from specweave.files.quoting import code_block, code_span
-from specweave.increments import deployment, evidence, store
+from specweave.increments import content, deployment, evidence, store
 from specweave.model_packages import store as package_store
 from specweave.operations.file_changes import file_changes
 from specweave.operations.ml.create_api import COMMAND, CreateApiRequest, CreateApiResult
@@ -44,6 +44,7 @@ def create(request: CreateApiRequest, context: Context) -> CreateApiResult:
     evidence.require_recordable(increment)
     head = evidence.stand(increment)
     plan.apply(lay_new=request.lay_new)
+    about = content.of_line(increment, slash_line(COMMAND, request))
     cases: list[dict[str, object]] = []
     if request.test:
         run = run_tests(context, increment, package)
@@ -62,6 +63,7 @@ def create(request: CreateApiRequest, context: Context) -> CreateApiResult:
         data=_data(result, cases),
         package=evidence.PackageReference(name=package.name, version=package.version, digest=package.identity),
         head=head,
+        content=about,
     )
     result.report = context.project.relative(report.path)
     return result

@@ -13,6 +13,7 @@ from specweave.command import Context, Progress
 from specweave.errors import InvalidInputError, NotFoundError
 from specweave.files.quoting import markdown as quoted
 from specweave.increments import deployment, evidence, store
+from specweave.increments.content import Content
 from specweave.increments.deployment import Deployment
 from specweave.increments.evidence import PackageReference
 from specweave.increments.store import Increment
@@ -37,6 +38,8 @@ KEY_VARIABLE = "SPECWEAVE_API_KEY"
 # A local deployment takes its key from this variable; it may be sent back there, and to no other address.
 _LOCAL_KEY_VARIABLE = "API_KEY"
 _KEY_HEADER = "X-API-Key"
+# Any machine on which the tool itself works sends so many a second; each step says if it was late all the same.
+_RATE_WITHOUT_CALIBRATION = 2_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class _Place:
     description: str
     engine_cores: tuple[int, ...]
     key_variable: str | None = None
-    content: str | None = None
+    content: Content | None = None
 
 
 def measure(
@@ -136,10 +139,18 @@ def measure(
             header_variables={_KEY_HEADER: place.key_variable} if place.key_variable else {},
             cores=place.engine_cores,
         )
-        measurement = run_load_test(context, plan, slow_s=settings.slo.latency_p95_ms / 1e3)
+        measurement = run_load_test(
+            context,
+            plan,
+            slow_s=settings.slo.latency_p95_ms / 1e3,
+            calibrated=find_max or max(rates) > _RATE_WITHOUT_CALIBRATION,
+        )
     judgement = judge(measurement.steps, settings.slo)
     remarks = [] if same_model else [_other_model(served, package)]
-    data = {**_data(place, plan, measurement, judgement, slo=settings.slo, served=served), "content": place.content}
+    # What answers at some --url may be anything.
+    about = place.content or Content()
+    figures = _data(place, plan, measurement, judgement, slo=settings.slo, served=served)
+    data = {**figures, "content": place.content and about.digest}
     earlier = earlier_measurement.find(increment, package.name, data) if same_model else None
     markdown, chart = render_report(
         measurement,
@@ -167,6 +178,7 @@ def measure(
         environment=environment,
         attachments={".svg": chart},
         head=head,
+        content=about,
     )
     return Measured(
         increment_id=increment.id,
@@ -320,6 +332,7 @@ def _data(
         "max_rps_within_slo": judgement.max_rps_within_slo,
         "first_rps_beyond_slo": judgement.first_rps_beyond_slo,
         "disturbed_rates": list(judgement.disturbed),
+        "calibration": None if measurement.calibration is None else msgspec.to_builtins(measurement.calibration),
         "machine": measurement.machine,
         "versions": {"specweave": __version__, **measurement.versions},
     }

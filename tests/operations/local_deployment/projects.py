@@ -94,7 +94,7 @@ class Project:
                 passed=passed,
                 started=self.started,
                 markdown="",
-                data={"steps": [step], "content": content.of_increment(self.increment, package)},
+                data={"steps": [step], "content": content.of_increment(self.increment, package).digest},
                 package=PackageReference(name=NAME, version=version, digest=package.identity),
                 environment=environment,
             )

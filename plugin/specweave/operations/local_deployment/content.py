@@ -1,20 +1,22 @@
-"""What runs, as one digest: the service's code and requirements, the runtime and the model package.
+"""What runs: the service's code and requirements, the runtime and the model package, with their digests.
 
 Not the tests beside the code nor the Dockerfile, which change nothing about what a process answers; nor the number of
 workers and the interpreter, which are the environment's.
 """
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from specweave.artifacts import service
+from specweave.increments.content import PACKAGE, Content, artifacts, walk
 from specweave.increments.store import Increment
 from specweave.model_packages.store import Package
+from specweave.operations.artifact_patterns import WHAT_RUNS
 from specweave_runtime import package as packages
 
-_SKIPPED = {"__pycache__", ".pytest_cache", "tests", "Dockerfile", "Dockerfile.dockerignore"}
+_MODEL, _RUNTIME = "model/", "specweave_runtime/"
+_ABOVE_RUNTIME = "runtime/"
+_REQUIREMENTS = "requirements.txt"
 
 
 def sources(increment: Increment, package: Package) -> dict[str, Path]:
@@ -23,34 +25,49 @@ def sources(increment: Increment, package: Package) -> dict[str, Path]:
     Raises:
         NotFoundError: `service-missing`.
     """
-    api, runtime = increment.folder / "api", increment.folder / "runtime" / "specweave_runtime"
     service.require(increment)
-    files = {f"api/{name}": path for name, path in tree(api)}
-    files |= {f"specweave_runtime/{name}": path for name, path in tree(runtime)}
-    files |= {f"model/{path.name}": path for path in package.path.iterdir()}
-    return {**files, "requirements.txt": api / "requirements.txt"}
+    found = artifacts(increment.folder, WHAT_RUNS)
+    files = {name.removeprefix(_ABOVE_RUNTIME): path for name, path in found.items()}
+    files |= {f"{_MODEL}{path.name}": path for path in package.path.iterdir()}
+    return {**files, _REQUIREMENTS: increment.folder / "api" / _REQUIREMENTS}
 
 
 def tree(folder: Path) -> Iterator[tuple[str, Path]]:
     """The files under a folder that count, with their relative names."""
-    for path in folder.rglob("*"):
-        relative = path.relative_to(folder)
-        if path.is_file() and not _SKIPPED.intersection(relative.parts):
-            yield relative.as_posix(), path
+    for path in walk(folder):
+        yield path.relative_to(folder).as_posix(), path
 
 
-def digest(files: Mapping[str, Path], settings: Mapping[str, object] | None = None) -> str:
-    """SHA-256 over the names and contents of files, and over settings."""
-    total = hashlib.sha256(json.dumps(settings or {}, sort_keys=True).encode())
-    for name in sorted(files):
-        total.update(f"\0{name}\0{packages.digest(files[name])}".encode())
-    return total.hexdigest()
-
-
-def of_increment(increment: Increment, package: Package) -> str:
-    """The content of an increment's service with a package, as the files are now.
+def of_increment(increment: Increment, package: Package) -> Content:
+    """What an increment's service with a package is, as the files are now.
 
     Raises:
         NotFoundError: `service-missing`.
     """
-    return digest(sources(increment, package))
+    service.require(increment)
+    files = {name: packages.digest(path) for name, path in artifacts(increment.folder, WHAT_RUNS).items()}
+    return Content({**files, PACKAGE: package.identity})
+
+
+def of_release(folder: Path, *, record: str) -> Content:
+    """What `of_increment` said of the service that a release was made from, where nobody changed the release.
+
+    Args:
+        folder: of the release.
+        record: name of the file in it that describes it.
+    """
+    files = {}
+    for name, path in tree(folder):
+        if name in {record, _REQUIREMENTS} or name.startswith(_MODEL):
+            continue
+        above = _ABOVE_RUNTIME if name.startswith(_RUNTIME) else ""
+        files[f"{above}{name}"] = packages.digest(path)
+    return Content({**files, PACKAGE: _identity(folder / _MODEL)})
+
+
+def _identity(model: Path) -> str:
+    try:
+        packages.verify(model)
+        return packages.digest_of_manifest(model)
+    except packages.PackageError as error:
+        return str(error)

@@ -65,7 +65,7 @@ def candidate(context: Context, where: Place, version: str | None) -> Candidate:
     """
     model = where.deployment.model
     package = packages.open_package(context.project, model.name, version or model.version)
-    digest = content.of_increment(where.increment, package)
+    digest = content.of_increment(where.increment, package).digest
     return Candidate(where.increment, where.deployment, package, digest, where.environment, context.approved)
 
 
@@ -165,7 +165,7 @@ def stop(context: Context, where: Place, *, command: str) -> Outcome:
 
 def _require_unchanged(wanted: Candidate, release: Release) -> None:
     # The gates were asked about the files as they were; somebody may have saved one since.
-    if releases.content_of(release) != wanted.content:
+    if releases.content_of(release).digest != wanted.content:
         raise ConflictError(
             "service-changed",
             f"the files of {wanted.increment.id} changed while they were copied",

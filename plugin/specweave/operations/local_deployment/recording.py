@@ -85,10 +85,11 @@ class Record:
             passed=passed,
             started=self.started,
             markdown=markdown,
-            data={**data, "content": content},
+            data={**data, "content": content.digest},
             package=PackageReference(name=release.model, version=release.version, digest=release.digest),
             environment=self.where.environment,
             head=self.head,
+            content=content,
         )
         if passed:
             page = report.path.relative_to(increment.folder).as_posix()

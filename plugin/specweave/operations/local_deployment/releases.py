@@ -17,6 +17,7 @@ from specweave.command import Context
 from specweave.errors import NotFoundError
 from specweave.files import atomic
 from specweave.files.atomic import coded_errors
+from specweave.increments.content import Content, digest_of
 from specweave.increments.deployment import Deployment
 from specweave.increments.store import Increment
 from specweave.model_packages.store import Package
@@ -92,7 +93,7 @@ def prepare(
             "BATCH_ROWS": str(deployment.service.batch_rows),
         },
     }
-    content = contents.digest(files, settings)
+    content = _digest(files, settings)
     releases = folder / "releases"
     for known in reversed(everything(folder)):
         if known.content == content and _intact(known):
@@ -133,9 +134,9 @@ def find(folder: Path, name: str) -> Release:
     return _read(folder / "releases" / name)
 
 
-def content_of(release: Release) -> str:
+def content_of(release: Release) -> Content:
     """What `content.of_increment` said of the service that the release was made from, where nobody changed it."""
-    return contents.digest(_files(release))
+    return contents.of_release(release.folder, record=RECORD)
 
 
 def prune(folder: Path, *, keep: set[str | None]) -> list[str]:
@@ -164,11 +165,15 @@ def ensure_environment(context: Context, release: Release) -> None:
 def _intact(release: Release) -> bool:
     record = json.loads((release.folder / RECORD).read_bytes())
     settings = {name: value for name, value in record.items() if name not in {"format", "content", "created"}}
-    return contents.digest(_files(release), settings) == release.content
+    return _digest(_files(release), settings) == release.content
 
 
 def _files(release: Release) -> dict[str, Path]:
     return {name: path for name, path in contents.tree(release.folder) if name != RECORD}
+
+
+def _digest(files: Mapping[str, Path], settings: Mapping[str, object]) -> str:
+    return digest_of({name: packages.digest(path) for name, path in files.items()}, settings)
 
 
 def _fill(folder: Path, files: Mapping[str, Path], record: Mapping[str, object]) -> None:

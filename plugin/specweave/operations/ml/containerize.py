@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from specweave.command import Annotations, Command, Context, IncrementName, Request, Result
+from specweave.operations.artifact_patterns import IN_THE_IMAGE
 from specweave.operations.file_changes import FileChange, described
 
 _REGISTRY = r"(?:[a-z0-9][a-z0-9.-]*(?::[0-9]{1,5})?/)?"
@@ -95,4 +96,5 @@ COMMAND = Command(
     annotations=Annotations(idempotent=True, open_world=True),
     examples=("0043", "0043 --build --tag credit-model:0043-v1", "0043 --python-version 3.12"),
     long=True,
+    artifacts=IN_THE_IMAGE,
 )

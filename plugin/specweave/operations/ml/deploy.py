@@ -4,6 +4,7 @@ from pydantic import Field
 
 from specweave.command import Annotations, Command, Context, IncrementName, Request, Result
 from specweave.errors import GateError, InvalidInputError
+from specweave.operations.artifact_patterns import WHAT_RUNS
 from specweave.operations.deployment_views import EnvironmentView, GateView
 
 
@@ -155,4 +156,5 @@ COMMAND = Command(
     ),
     approval=approval,
     long=True,
+    artifacts=WHAT_RUNS,
 )

@@ -178,7 +178,7 @@ def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
         slo_p95_ms=measured.slo.latency_p95_ms,
         slo_error_rate=measured.slo.error_rate,
         recommendation="\n".join(recommendation(measured.judgement, measured.slo)),
-        notes=explain(measured.measurement.steps, measured.judgement, measured.slo),
+        notes=explain(measured.measurement, measured.judgement, measured.slo),
         report=measured.report,
     )
 

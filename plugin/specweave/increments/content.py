@@ -1,0 +1,223 @@
+"""What evidence is about, file by file and as one digest: when it is another, the evidence is stale.
+
+For a command these are the artifacts it declares (`Command.artifacts`) and the model package; for a test line, the
+files of `**Files Affected**` and whatever the line itself names. Caches, hidden folders and `.new` files never count.
+"""
+
+import hashlib
+import json
+import os
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from specweave import slash_line
+from specweave.errors import SpecweaveError
+from specweave.files.markdown import readable
+from specweave.increments import binding
+from specweave.increments.store import Increment
+from specweave.increments.tasks import Task
+from specweave.project import Project
+from specweave_runtime import package as packages
+
+PACKAGE = "model package"
+SHORT = 16
+FileDigest = Callable[[Path], str]
+
+_SKIPPED = frozenset({"__pycache__", "node_modules"})
+_WILDCARD = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What something was run with.
+
+    Attributes:
+        files: name → SHA-256; the model package goes by `model package` and its identity.
+    """
+
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over names and contents, hex."""
+        return digest_of(self.files)
+
+    @property
+    def short(self) -> str | None:
+        """The first 16 digits of it; None where there is no content to speak of."""
+        return self.digest[:SHORT] if self.files else None
+
+    def change_since(self, then: Mapping[str, str]) -> str | None:
+        """What became of the first file that is not as it was: `api/main.py changed`; None where none is known.
+
+        Args:
+            then: name → SHA-256.
+        """
+        for name in sorted(then.keys() | self.files.keys()):
+            before, now = then.get(name), self.files.get(name)
+            if before is None:
+                return f"{name} is new"
+            if now is None:
+                return f"{name} is gone"
+            if now != before:
+                return f"{name} changed"
+        return None
+
+
+def digest_of(files: Mapping[str, str], settings: Mapping[str, object] | None = None) -> str:
+    """SHA-256 over the names and digests of files, and over settings; hex."""
+    total = hashlib.sha256(json.dumps(settings or {}, sort_keys=True).encode())
+    for name in sorted(files):
+        total.update(f"\0{name}\0{files[name]}".encode("utf-8", "surrogateescape"))
+    return total.hexdigest()
+
+
+def digest(increment: Increment, task: Task) -> str:
+    """What the evidence of a task is about, as it is now: 16 hexadecimal digits, empty where there is nothing."""
+    return of_task(increment, task).short or ""
+
+
+def of_task(increment: Increment, task: Task, file_digest: FileDigest = packages.digest) -> Content:
+    """What the evidence of a task is about, as it is now.
+
+    Args:
+        increment: whose.
+        task: which.
+        file_digest: SHA-256 of a file, for callers that ask about many tasks and remember.
+
+    Raises:
+        OSError: a file may not be read.
+    """
+    content = Content() if task.run is None else of_line(increment, task.run, file_digest)
+    return with_tests(increment, task, content, file_digest)
+
+
+def with_tests(
+    increment: Increment, task: Task, content: Content, file_digest: FileDigest = packages.digest
+) -> Content:
+    """Some content together with the files that the test of a task is about, as they are now."""
+    tested = {name: file_digest(path) for name, path in _tested(increment.project, task).items()}
+    return Content({**tested, **content.files}) if tested else content
+
+
+def of_line(increment: Increment, line: str, file_digest: FileDigest = packages.digest) -> Content:
+    """What the evidence of a slash command is about, as it is now; nothing for one that is not known."""
+    try:
+        command = slash_line.parse(line).command
+    except SpecweaveError:
+        return Content()
+    if not command.artifacts:
+        return Content()
+    found = {readable(name): file_digest(path) for name, path in artifacts(increment.folder, command.artifacts).items()}
+    package = _package(increment, line)
+    if package is not None and (package / packages.MANIFEST).is_file():
+        found[PACKAGE] = packages.digest_of_manifest(package)
+    return Content(found)
+
+
+def artifacts(folder: Path, patterns: Iterable[str]) -> dict[str, Path]:
+    """Files of a folder by their names in it.
+
+    Args:
+        folder: an increment's.
+        patterns: `api/**`; `!` in front leaves out what the others take. `*` matches `/` too.
+    """
+    wanted = [pattern for pattern in patterns if not pattern.startswith("!")]
+    unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+    found = {}
+    for pattern in wanted:
+        for path in walk(folder / _fixed_part(pattern)):
+            name = path.relative_to(folder).as_posix()
+            if fnmatchcase(name, pattern) and not any(fnmatchcase(name, other) for other in unwanted):
+                found[name] = path
+    return found
+
+
+def walk(start: Path) -> Iterator[Path]:
+    """A file itself, or the files below a folder that count; links to folders are not followed."""
+    if not start.is_dir():
+        if start.is_file() and start.suffix != ".new":
+            yield start
+        return
+    for folder, folders, names in os.walk(start):
+        folders[:] = sorted(name for name in folders if name not in _SKIPPED and not name.startswith("."))
+        for name in sorted(names):
+            path = Path(folder, name)
+            if path.suffix != ".new" and path.is_file():
+                yield path
+
+
+def looked_at(increment: Increment, task: Task) -> tuple[Path, ...]:
+    """The files and folders outside the increment that decide whether the evidence of a task is stale."""
+    root = increment.project.root
+    package = None if task.run is None else _package(increment, task.run)
+    words = dict.fromkeys(_words(task)) if task.test is not None else ()
+    manifest = () if package is None else (package / packages.MANIFEST,)
+    return (*manifest, *(root / _fixed_part(word) for word in words if _is_inside(root, word)))
+
+
+def _package(increment: Increment, line: str) -> Path | None:
+    try:
+        model = binding.model_of(increment, line)
+    except SpecweaveError:
+        return None
+    return None if model is None else increment.project.state / "models" / model.name / model.version
+
+
+def _tested(project: Project, task: Task) -> dict[str, Path]:
+    if task.test is None:
+        return {}
+    found: dict[str, Path] = {}
+    for word in dict.fromkeys(_words(task)):
+        for start in _named(project.root, word):
+            found |= {readable(project.relative(path)): path for path in walk(start)}
+    return found
+
+
+def _named(root: Path, word: str) -> list[Path]:
+    if not _is_inside(root, word):
+        return []
+    if not _WILDCARD.intersection(word):
+        return [root / word]
+    try:
+        return [path for path in root.glob(word) if _is_inside(root, path.relative_to(root).as_posix())]
+    except ValueError:  # `a**b` is a pattern that pathlib refuses
+        return []
+
+
+def _words(task: Task) -> Iterator[str]:
+    """What a test task names that may be a path: its files, and the words of its line without what is no path."""
+    yield from task.files
+    try:
+        words = shlex.split(task.test or "")
+    except ValueError:
+        return
+    for word in words:
+        # `tests/test_api.py::test_x` and `--config=setup.cfg` name files.
+        named = word.partition("=")[2] if word.startswith("-") else word
+        if path := named.partition("::")[0]:
+            yield path
+
+
+def _is_inside(root: Path, word: str) -> bool:
+    """Whether a word is a path in the project that counts: not in a hidden folder but that of specweave itself."""
+    path = Path(word)
+    hidden = [part for part in path.parts if part.startswith(".") and part not in {".", ".specweave"}]
+    if not word or path.is_absolute() or ".." in path.parts or hidden or "\0" in word:
+        return False
+    if _WILDCARD.intersection(word):
+        return True
+    try:
+        return (root / path).resolve().is_relative_to(root)
+    except (OSError, RuntimeError):
+        return False
+
+
+def _fixed_part(pattern: str) -> str:
+    """The folder that a pattern begins with, or a path without any wildcard."""
+    parts = Path(pattern).parts
+    fixed = next((index for index, part in enumerate(parts) if _WILDCARD.intersection(part)), len(parts))
+    return Path(*parts[:fixed]).as_posix()
