@@ -8,8 +8,10 @@ from mcp_types import Completion, PromptReference, ResourceTemplateReference
 from tests.faces.clients import Mode
 
 from specweave.command import Context
+from specweave.host import RealHost
 from specweave.increments import store
 from specweave.mcp_server import create_server
+from specweave.project import Project
 from specweave.registry import find
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("error::mcp.MCPDeprecationWarning")]
@@ -28,8 +30,7 @@ TASKS = """\
 """
 
 
-@pytest.fixture(autouse=True)
-def increments(context: Context) -> Path:
+def _made(context: Context) -> Path:
     """Two increments; the folder of the first one."""
     made = store.create(context, "Explain the model")
     (made.folder / "tasks.md").write_text(TASKS, "utf-8")
@@ -38,6 +39,20 @@ def increments(context: Context) -> Path:
     for name in ("001-do.md", "001-do.json", "002-load-test.md", "002-load-test.csv", "notes.md"):
         (made.folder / "reports" / name).write_text("", "utf-8")
     return made.folder
+
+
+@pytest.fixture
+def increments(context: Context) -> Path:
+    return _made(context)
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Context:
+    """A project with these increments, only to be read."""
+    root = tmp_path_factory.mktemp("library").resolve()
+    context = Context(project=Project(root), host=RealHost(), actor="mcp")
+    _made(context)
+    return context
 
 
 async def _words(client: Client, prompt: str, typed: str) -> list[str]:
@@ -62,9 +77,9 @@ async def _part(client: Client, name: str, typed: str, **known: str) -> Completi
     ],
 )
 async def test_an_increment_is_completed_from_its_number_or_slug(
-    context: Context, mode: Mode, typed: str, offered: list[str]
+    library: Context, mode: Mode, typed: str, offered: list[str]
 ) -> None:
-    async with Client(create_server(context, ENTRIES), mode=mode) as client:
+    async with Client(create_server(library, ENTRIES), mode=mode) as client:
         found = await _part(client, "id", typed)
         assert (found.values, found.total, found.has_more) == (offered, len(offered), False)
         assert await _words(client, "sw-do", typed) == offered
@@ -86,21 +101,21 @@ async def test_an_increment_is_completed_from_its_number_or_slug(
     ],
 )
 async def test_the_last_word_of_a_prompts_arguments_is_completed(
-    context: Context, mode: Mode, typed: str, offered: list[str]
+    library: Context, mode: Mode, typed: str, offered: list[str]
 ) -> None:
-    async with Client(create_server(context, ENTRIES), mode=mode) as client:
+    async with Client(create_server(library, ENTRIES), mode=mode) as client:
         assert await _words(client, "sw-do", typed) == offered
 
 
-async def test_the_values_of_an_option_and_linked_increments_are_offered(context: Context, mode: Mode) -> None:
-    async with Client(create_server(context, ENTRIES), mode=mode) as client:
+async def test_the_values_of_an_option_and_linked_increments_are_offered(library: Context, mode: Mode) -> None:
+    async with Client(create_server(library, ENTRIES), mode=mode) as client:
         assert await _words(client, "sw-inc", "Title --type ho") == ["Title --type hotfix"]
         assert await _words(client, "sw-inc", "Title --links 0002") == ["Title --links 0002-deploy-the-model"]
         assert await _words(client, "sw-inc", "00") == []
 
 
-async def test_documents_and_reports_are_those_of_the_increment(context: Context, mode: Mode) -> None:
-    async with Client(create_server(context, ENTRIES), mode=mode) as client:
+async def test_documents_and_reports_are_those_of_the_increment(library: Context, mode: Mode) -> None:
+    async with Client(create_server(library, ENTRIES), mode=mode) as client:
         assert (await _part(client, "document", "", id="0001")).values == ["spec", "plan", "tasks", "metadata"]
         assert (await _part(client, "document", "p", id="0001")).values == ["plan"]
         reports = (await _part(client, "report", "", id="0001")).values
@@ -125,8 +140,8 @@ async def test_no_more_than_a_hundred_are_offered(context: Context, increments: 
 
 
 @pytest.mark.parametrize("typed", ["\0", "\n", "x" * 10_000, "0001 --task \ud83d", "🚀 --until ", "--task=", "  "])
-async def test_odd_text_is_completed_by_nothing_or_something_and_never_fails(context: Context, typed: str) -> None:
-    async with Client(create_server(context, ENTRIES)) as client:
+async def test_odd_text_is_completed_by_nothing_or_something_and_never_fails(library: Context, typed: str) -> None:
+    async with Client(create_server(library, ENTRIES)) as client:
         for name in ("sw-do", "sw-inc", "ml-load-test"):
             assert isinstance(await _words(client, name, typed), list)
         assert await _words(client, "no-such-prompt", typed) == []

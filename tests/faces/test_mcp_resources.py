@@ -12,9 +12,11 @@ from tests.faces.clients import Mode
 
 from specweave.command import Context
 from specweave.files.reading import DOCUMENT_BYTES
+from specweave.host import RealHost
 from specweave.increments import evidence, store
 from specweave.increments.store import Increment
 from specweave.mcp_server import create_server
+from specweave.project import Project
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("error::mcp.MCPDeprecationWarning")]
 
@@ -31,8 +33,7 @@ TASKS = """\
 """
 
 
-@pytest.fixture
-def increment(context: Context) -> Increment:
+def _made(context: Context) -> Increment:
     made = store.create(context, "Explain the model")
     (made.folder / "tasks.md").write_text(TASKS, "utf-8")
     (made.folder / "deployment.yaml").write_text("model: {}\n", "utf-8")
@@ -48,6 +49,20 @@ def increment(context: Context) -> Increment:
         attachments={".svg": b"<svg/>", ".csv": b"1,2"},
     )
     return made
+
+
+@pytest.fixture
+def increment(context: Context) -> Increment:
+    return _made(context)
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Context:
+    """A project with that increment, only to be read."""
+    root = tmp_path_factory.mktemp("library").resolve()
+    context = Context(project=Project(root), host=RealHost(), actor="mcp")
+    _made(context)
+    return context
 
 
 async def _read(client: Client, uri: str) -> TextResourceContents:
@@ -68,8 +83,8 @@ async def _refused(client: Client, uri: str) -> dict[str, Any]:
     return error
 
 
-async def test_the_kinds_of_address_are_listed(context: Context, mode: Mode) -> None:
-    async with Client(create_server(context, []), mode=mode) as client:
+async def test_the_kinds_of_address_are_listed(library: Context, mode: Mode) -> None:
+    async with Client(create_server(library, []), mode=mode) as client:
         resources = (await client.list_resources()).resources
         templates = (await client.list_resource_templates()).resource_templates
     assert [resource.uri for resource in resources] == ["specweave://increments"]
@@ -115,17 +130,16 @@ async def test_the_listing_goes_on_where_it_was_cut(context: Context, mode: Mode
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=many", "limit=", "cursor=nowhere", "state=odd"])
-async def test_a_listing_that_cannot_be_made_is_refused(context: Context, mode: Mode, query: str) -> None:
-    async with Client(create_server(context, []), mode=mode) as client:
+async def test_a_listing_that_cannot_be_made_is_refused(library: Context, mode: Mode, query: str) -> None:
+    async with Client(create_server(library, []), mode=mode) as client:
         error = await _refused(client, f"specweave://increments?{query}")
     assert error["code"] in {"argument-invalid", "cursor-invalid"}
 
 
 @pytest.mark.parametrize("name", ["0001", "1", "0001-explain-the-model", "explain"])
-async def test_an_increment_is_read_by_any_of_its_names(
-    context: Context, increment: Increment, mode: Mode, name: str
-) -> None:
-    async with Client(create_server(context, []), mode=mode) as client:
+async def test_an_increment_is_read_by_any_of_its_names(library: Context, mode: Mode, name: str) -> None:
+    (increment,) = store.list_all(library.project)
+    async with Client(create_server(library, []), mode=mode) as client:
         content = await _read(client, f"specweave://increments/{name}")
     assert content.mime_type == "text/markdown"
     assert "Say it aloud" in content.text
@@ -146,10 +160,9 @@ async def test_an_increment_is_read_by_any_of_its_names(
         ("reports/001-load-test.svg", "reports/001-load-test.svg", "image/svg+xml"),
     ],
 )
-async def test_a_document_is_its_file(
-    *, context: Context, increment: Increment, mode: Mode, path: str, file: str, media_type: str
-) -> None:
-    async with Client(create_server(context, []), mode=mode) as client:
+async def test_a_document_is_its_file(*, library: Context, mode: Mode, path: str, file: str, media_type: str) -> None:
+    (increment,) = store.list_all(library.project)
+    async with Client(create_server(library, []), mode=mode) as client:
         content = await _read(client, f"specweave://increments/0001/{path}")
     assert content.mime_type == media_type
     assert content.text == (increment.folder / file).read_text("utf-8")
@@ -178,11 +191,10 @@ async def test_a_document_is_its_file(
         ("", "resource-not-found"),
     ],
 )
-@pytest.mark.usefixtures("increment")
 async def test_what_is_not_there_is_an_error_with_a_code_and_a_next_step(
-    context: Context, mode: Mode, uri: str, code: str
+    library: Context, mode: Mode, uri: str, code: str
 ) -> None:
-    async with Client(create_server(context, []), mode=mode) as client:
+    async with Client(create_server(library, []), mode=mode) as client:
         assert (await _refused(client, uri))["code"] == code
 
 
