@@ -7,12 +7,16 @@ modification was put back is noticed too.
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
-from stat import S_ISDIR, S_ISLNK
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import NamedTuple
 
 # Two seconds is the coarsest clock among the file systems in use (FAT); others have one second or a tick of 10 ms.
 GRANULARITY_NS = 2_000_000_000
+# What many folders look at is looked at once; more than so many paths are not kept in mind.
+_REMEMBERED = 4096
+_UNCOUNTED = frozenset({"__pycache__", "node_modules"})
 
 
 class Fingerprint(NamedTuple):
@@ -27,62 +31,81 @@ class Fingerprint(NamedTuple):
     changed_ns: int
 
 
-def of(folder: Path, others: Iterable[Path] = ()) -> Fingerprint | None:
-    """How a folder with everything in it and some other paths stand; None where that cannot be told.
+class Observer:
+    """Tells how files stand at the moment when they are first asked for."""
 
-    It cannot be told of a link to a folder, whose content may change unseen, of a link to nowhere, and of what may not
-    be looked at.
+    def __init__(self) -> None:
+        self._other = lru_cache(_REMEMBERED)(_other)
 
-    Args:
-        folder: its whole content counts.
-        others: files; of folders among them the whole content counts, of those that are missing that they are.
-    """
-    digest, changed_ns = hashlib.sha256(), 0
-    try:
-        for path, status in _entries(folder, others):
-            facts: tuple[int, ...] = ()
-            if status is not None:
-                changed_ns = max(changed_ns, status.st_ctime_ns)
-                facts = (status.st_mode, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-            digest.update(f"{path}\0{facts}\n".encode("utf-8", "surrogateescape"))
-    except (OSError, _UnknownError):
-        return None
-    return Fingerprint(digest.hexdigest()[:32], changed_ns)
+    def of(self, folder: Path, others: Iterable[Path] = ()) -> Fingerprint | None:
+        """How a folder with everything in it and some other paths stand; None where that cannot be told.
+
+        It cannot be told of a link to a folder, whose content may change unseen, of a link to nowhere, and of what may
+        not be looked at.
+
+        Args:
+            folder: its whole content counts; asked again, it is looked at again.
+            others: files; that one is missing counts too. Of folders among them all content counts but for caches,
+                hidden folders and what lies behind links to folders.
+        """
+        found = [_whole(folder), *map(self._other, others)]
+        known = [fingerprint for fingerprint in found if fingerprint is not None]
+        if len(known) < len(found):
+            return None
+        together = hashlib.sha256("\n".join(fingerprint.digest for fingerprint in known).encode())
+        return Fingerprint(together.hexdigest()[:32], max(fingerprint.changed_ns for fingerprint in known))
 
 
 class _UnknownError(Exception):
     """What a path leads to cannot be watched."""
 
 
-def _entries(folder: Path, others: Iterable[Path]) -> Iterator[tuple[str, os.stat_result | None]]:
-    yield from _tree(str(folder), Path(folder).lstat())
-    for path in others:
+def _whole(folder: Path) -> Fingerprint | None:
+    try:
+        return _summed(_tree(str(folder), Path(folder).lstat(), whole=True))
+    except (OSError, _UnknownError):
+        return None
+
+
+def _other(path: Path) -> Fingerprint | None:
+    try:
         try:
             status = path.lstat()
         except (FileNotFoundError, NotADirectoryError):
-            yield str(path), None
             # A file that is removed while it is read leaves no time of its own; its folder has it.
             parent = next(parent for parent in path.parents if parent.exists())
-            yield str(parent), parent.stat()
-        else:
-            yield from _tree(str(path), status)
+            return Fingerprint(hashlib.sha256(os.fsencode(path)).hexdigest(), parent.stat().st_ctime_ns)
+        return _summed(_tree(str(path), status, whole=False))
+    except (OSError, ValueError, _UnknownError):
+        return None
 
 
-def _tree(path: str, status: os.stat_result) -> Iterator[tuple[str, os.stat_result | None]]:
-    waiting = [(path, status)]
+def _summed(entries: Iterable[tuple[str, os.stat_result]]) -> Fingerprint:
+    digest, changed_ns = hashlib.sha256(), 0
+    for path, status in entries:
+        changed_ns = max(changed_ns, status.st_ctime_ns)
+        facts = (status.st_mode, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        digest.update(f"{path}\0{facts}\n".encode("utf-8", "surrogateescape"))
+    return Fingerprint(digest.hexdigest(), changed_ns)
+
+
+def _tree(start: str, status: os.stat_result, *, whole: bool) -> Iterator[tuple[str, os.stat_result]]:
+    waiting = [(start, status)]
     while waiting:
         path, status = waiting.pop()
         yield path, status
         if S_ISLNK(status.st_mode):
-            yield from _behind_link(path)
+            behind = os.stat(path)  # noqa: PTH116 - thousands of times: a Path costs more than the call
+            if S_ISDIR(behind.st_mode) and (whole or path == start):
+                raise _UnknownError(path)
+            if S_ISREG(behind.st_mode):
+                yield path, behind
         elif S_ISDIR(status.st_mode):
             with os.scandir(path) as entries:
                 found = sorted((entry.path, entry.stat(follow_symlinks=False)) for entry in entries)
-            waiting += reversed(found)
+            waiting += reversed(found if whole else [entry for entry in found if _counts(*entry)])
 
 
-def _behind_link(path: str) -> Iterator[tuple[str, os.stat_result]]:
-    status = os.stat(path)  # noqa: PTH116 - thousands of times: a Path costs more than the call
-    if S_ISDIR(status.st_mode):
-        raise _UnknownError(path)
-    yield path, status
+def _counts(path: str, status: os.stat_result) -> bool:
+    name = path.rpartition("/")[2]
+    return not S_ISDIR(status.st_mode) or not (name in _UNCOUNTED or name.startswith("."))

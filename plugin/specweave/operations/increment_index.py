@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from specweave.command import Context, Progress
-from specweave.files import fingerprint
+from specweave.files.fingerprint import GRANULARITY_NS, Fingerprint, Observer
 from specweave.increments import store
 from specweave.increments.store import Increment
 from specweave.operations import increment_summary
@@ -32,14 +32,15 @@ def entries(context: Context) -> Iterator[Entry]:
     and is told as progress where it is much. Whoever stops half-way loses nothing of what was read.
     """
     increments = store.list_all(context.project)
+    observer = Observer()
     with IndexFile(context.project) as index:
         read = 0
         for position, increment in enumerate(increments):
             line = index.find(increment.id)
-            if line is not None and is_current(increment, line):
+            if line is not None and _is_current(line, increment, observer):
                 index.keep()
             else:
-                line = _read_again(increment, index)
+                line = _read_again(increment, index, observer)
                 read += 1
                 if read > _WORTH_TELLING:
                     told = f"reading increments: {position + 1} of {len(increments)}"
@@ -48,18 +49,23 @@ def entries(context: Context) -> Iterator[Entry]:
         index.end()
 
 
-def is_current(increment: Increment, line: Line) -> bool:
-    """Whether the files that a record was made from are as they were."""
-    found = fingerprint.of(increment.folder, [increment.project.root / other for other in line.others])
+def _is_current(line: Line, increment: Increment, observer: Observer) -> bool:
+    found = _fingerprint(increment, line.others, observer)
     return found is not None and found.digest == line.fingerprint
 
 
-def _read_again(increment: Increment, index: IndexFile) -> Line:
+def _read_again(increment: Increment, index: IndexFile, observer: Observer) -> Line:
     before_ns = index.now_ns()
     reading = increment_summary.read(increment)
-    line = Line(fingerprint="", others=reading.others, record=increment_summary.record_of(reading))
-    found = fingerprint.of(increment.folder, [increment.project.root / other for other in line.others])
+    record = increment_summary.record_of(reading)
+    found = None if reading.others is None else _fingerprint(increment, reading.others, observer)
+    line = Line(found.digest if found else "", reading.others or (), record)
     # What was changed so shortly before, or since, may have changed unseen: the clock of the file system is too coarse.
-    certain = found and before_ns and found.changed_ns < before_ns - fingerprint.GRANULARITY_NS
-    index.put(increment.id, Line(found.digest, line.others, line.record) if found and certain else None)
+    certain = found and before_ns and found.changed_ns < before_ns - GRANULARITY_NS
+    index.put(increment.id, line if certain else None)
     return line
+
+
+def _fingerprint(increment: Increment, others: tuple[str, ...], observer: Observer) -> Fingerprint | None:
+    root = increment.project.root
+    return observer.of(increment.folder, (root / other for other in others))

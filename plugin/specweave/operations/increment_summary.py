@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from specweave.command import Context
-from specweave.errors import SpecweaveError
-from specweave.increments import deployment, graph, store, tasks
+from specweave.errors import SpecweaveError, explained
+from specweave.increments import content, deployment, graph, standings, store, tasks
 from specweave.increments.metadata import Metadata
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Standing, Task
@@ -31,8 +31,10 @@ class Reading:
         ready: the tasks that are not done and wait for no other, in the order of their dependencies.
         hint: what to do where no task says so.
         problems: what could not be read, one sentence each.
+        is_open: whether work may still go on.
         revision: of its documents.
-        others: what else was looked at, relative to the project, see `content.others`.
+        others: files and folders outside it that decide how its tasks stand, relative to the project; None where they
+            are not known.
     """
 
     increment: Increment
@@ -46,7 +48,8 @@ class Reading:
     ready: tuple[Task, ...] = ()
     hint: str = ""
     problems: tuple[str, ...] = ()
-    others: tuple[str, ...] = ()
+    is_open: bool = True
+    others: tuple[str, ...] | None = ()
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -61,7 +64,7 @@ class Record(msgspec.Struct, frozen=True):
     """An increment in short, as its files say: nothing of this machine, the time or who asks is in it.
 
     Attributes:
-        id, title, type, status, revision, hint, problems: as `Reading` has them.
+        id, title, type, status, revision, hint, problems, is_open: as `Reading` has them.
         done, total: tasks.
         standings: how many tasks stand so; those that none does are left out.
         notes: the failed and stale tasks, in the order of the document.
@@ -80,14 +83,7 @@ class Record(msgspec.Struct, frozen=True):
     ready: tuple[Task, ...]
     hint: str
     problems: tuple[str, ...]
-
-    @property
-    def is_open(self) -> bool:
-        """Whether work may still go on; an increment that cannot be read counts as open."""
-        return self.status not in _CLOSED
-
-
-_CLOSED = frozenset({"completed", "abandoned", "archived"})
+    is_open: bool
 
 
 def read(increment: Increment) -> Reading:
@@ -97,18 +93,19 @@ def read(increment: Increment) -> Reading:
         metadata = increment.metadata()
         found = tasks.read(increment)
         problems = tasks.problems(increment)
+        stands = standings.standings(increment, found)
+        others = _others(increment, found)
     except SpecweaveError as error:
-        return Reading(
-            increment, increment.id, "", UNREADABLE, revision, hint=error.next_step, problems=(error.message,)
-        )
-    standings = {task.id: (_standing(task), "") for task in found}
-    done = task_binding.done(found, standings)
+        return _unreadable(increment, revision, error, others=())
+    except OSError as error:
+        return _unreadable(increment, revision, explained(error), others=None)
+    done = frozenset(task.id for task in found if standings.is_done(task, stands[task.id][0]))
     ready: tuple[Task, ...] = ()
     hint = _hint(increment, metadata, found, done)
     try:
         ordered = graph.order(found)
         if metadata.is_open and not hint:
-            ready = tuple(task_binding.ready(ordered, standings))
+            ready = tuple(task_binding.ready(ordered, stands))
     except SpecweaveError as error:
         problems, hint = (*problems, error.message), error.next_step
     return Reading(
@@ -118,25 +115,18 @@ def read(increment: Increment) -> Reading:
         status=metadata.status,
         revision=revision,
         tasks=found,
-        standings=standings,
+        standings=stands,
         done=done,
         ready=ready,
         hint=hint,
         problems=problems,
+        is_open=metadata.is_open,
+        others=others,
     )
-
-
-def _standing(task: Task) -> Standing:
-    if task.status == "skipped":
-        return "skipped"
-    if task.status == "completed" and not task.claimed:
-        return "passed"
-    return "claimed" if task.claimed else "failed" if task.passed is False else "open"
 
 
 def record_of(reading: Reading) -> Record:
     """An increment in short."""
-    standings = Counter(standing for standing, _ in reading.standings.values())
     notes = ((task.id, *reading.standings[task.id]) for task in reading.tasks)
     return Record(
         id=reading.increment.id,
@@ -146,11 +136,12 @@ def record_of(reading: Reading) -> Record:
         revision=reading.revision,
         done=len(reading.done),
         total=len(reading.tasks),
-        standings=standings,
+        standings=Counter(standing for standing, _ in reading.standings.values()),
         notes=tuple(Note(*note) for note in notes if note[1] in {"failed", "stale"}),
         ready=reading.ready,
         hint=reading.hint,
         problems=reading.problems,
+        is_open=reading.is_open,
     )
 
 
@@ -167,6 +158,25 @@ def next_step(increment: Increment, record: Record, context: Context) -> str:
             return f"`/sw:do {increment.number}` runs {task.id} ({task.title}){again}."
         waiting.append(step)
     return task_binding.first_to_ask(waiting)[0].action if waiting else record.hint
+
+
+def _unreadable(increment: Increment, revision: str, error: SpecweaveError, others: tuple[str, ...] | None) -> Reading:
+    return Reading(
+        increment,
+        title=increment.id,
+        type="",
+        status=UNREADABLE,
+        revision=revision,
+        hint=error.next_step,
+        problems=(error.message,),
+        others=others,
+    )
+
+
+def _others(increment: Increment, found: tuple[Task, ...]) -> tuple[str, ...]:
+    root = increment.project.root
+    paths = (path for task in found if task.evidence for path in content.looked_at(increment, task))
+    return tuple(dict.fromkeys(path.relative_to(root).as_posix() for path in paths))
 
 
 def _hint(increment: Increment, metadata: Metadata, found: tuple[Task, ...], done: frozenset[str]) -> str:
