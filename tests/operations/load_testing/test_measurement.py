@@ -16,8 +16,11 @@ from specweave.command import Context, Progress
 from specweave.errors import InvalidInputError, OperationError
 from specweave.host import RealHost
 from specweave.operations.load_testing import Exchange, Measurement, Plan, Step, run_load_test
+from specweave.operations.load_testing.judgement import judge
+from specweave.operations.load_testing.report import explain
 from specweave.operations.load_testing.statistics import StepMeasurement
-from specweave.project import Project
+from specweave.operations.load_testing.summary import Calibration
+from specweave.project import Project, SloSettings
 
 WARM_UP = 40
 TIMEOUT_S = 10.0
@@ -98,6 +101,28 @@ def test_what_the_service_used_is_measured_where_it_runs_here(context: Context) 
     assert step.server.cpu_us_per_request > 10
     own = psutil.Process().memory_info().rss / 1e6
     assert step.server.memory_mb == pytest.approx(own, rel=0.2)
+
+
+def test_the_generator_learns_first_what_it_can_send_on_time(context: Context) -> None:
+    with serve(steady(0)) as server:
+        plan = Plan(server.url, (Step(100, 0.3),), (Exchange("{}", RIGHT),))
+        measurement = run_load_test(context, plan, slow_s=TIMEOUT_S, calibrated=True)
+        assert all("host: 127.0.0.1:" + str(server.port) in head.lower() for head in server.heads)
+    assert measurement.calibration is not None
+    assert 100 / 2**5 <= measurement.calibration.rate <= 100
+    assert measurement.steps[0].requests == 30
+
+
+def test_what_the_generator_could_not_send_on_time_is_said(context: Context) -> None:
+    with serve(steady(0)) as server:
+        plan = Plan(server.url, (Step(50, 0.3),), (Exchange("{}", RIGHT),))
+        measured = run_load_test(context, plan, slow_s=TIMEOUT_S, calibrated=True)
+    slo = SloSettings()
+    judgement = judge(measured.steps, slo)
+    limited = msgspec.structs.replace(measured, calibration=Calibration(20.0, 1.0, 0.2))
+    hopeless = msgspec.structs.replace(measured, calibration=Calibration(50.0, 60.0, 0.99))
+    assert any("beyond the SLO at 50 RPS may be its own doing" in line for line in explain(limited, judgement, slo))
+    assert any("too slow here for 50 RPS" in line for line in explain(hopeless, judgement, slo))
 
 
 def test_a_stall_shows_in_every_request_it_delayed(context: Context) -> None:

@@ -21,16 +21,18 @@ import numpy as np
 import uvloop
 
 from specweave.errors import SpecweaveError
+from specweave.operations.load_testing.calibration import calibrate
 from specweave.operations.load_testing.connection import Pool
 from specweave.operations.load_testing.outcomes import EngineError, Outcome
 from specweave.operations.load_testing.plan import Exchange, Plan, Search, Step, Target, parse_target, schedule
 from specweave.operations.load_testing.run import Request, Run
 from specweave.operations.load_testing.server_process import ServerProcesses
-from specweave.operations.load_testing.summary import StepSummary, Summary
+from specweave.operations.load_testing.summary import Calibration, StepSummary, Summary
 
 _WARM_UP_REQUESTS, _WARM_UP_RATE = 40, 100.0
 _SETTLED_FACTOR, _SETTLED_SLACK_S = 2.0, 0.002
 _SETTLE_DEADLINE_S = 15.0
+_CALIBRATION_OF_SEARCH = 20_000.0
 
 Report = Callable[[float, int, int], None]
 
@@ -78,6 +80,7 @@ class Engine:
             EngineError: `service-unreachable`.
         """
         try:
+            calibration = await self._calibrate()
             await self._warm_up()
             doing = self._searched(self._plan.search) if self._plan.search else self._planned()
             steps = [summary async for summary in doing]
@@ -88,7 +91,16 @@ class Engine:
             "uvloop": version("uvloop"),
             "httptools": version("httptools"),
         }
-        return Summary(tuple(steps), versions)
+        return Summary(tuple(steps), versions, calibration)
+
+    async def _calibrate(self) -> Calibration | None:
+        if self._plan.calibration_port is None:
+            return None
+        target = Target(secure=False, host="127.0.0.1", port=self._plan.calibration_port, path="/")
+        rates = [step.rate for step in self._plan.steps]
+        # No key is sent to a server that is not the one under test.
+        requests = render_requests(target, [Exchange(exchange.body) for exchange in self._plan.corpus], {})
+        return await calibrate(target, requests, max(rates, default=_CALIBRATION_OF_SEARCH))
 
     async def _planned(self) -> AsyncIterator[StepSummary]:
         """The steps of the plan, until one has no correct answer at all."""

@@ -5,7 +5,8 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -17,9 +18,10 @@ from specweave.host import tool_python
 from specweave.operations.load_testing.plan import Plan, Step
 from specweave.operations.load_testing.search import LONGEST_S, MOST_PROBES, by_rate
 from specweave.operations.load_testing.statistics import StepMeasurement, summarize
-from specweave.operations.load_testing.summary import Summary
+from specweave.operations.load_testing.summary import Calibration, Summary
 
 _ENGINE = "specweave.operations.load_testing.engine"
+_CALIBRATION_SERVER = "specweave.operations.load_testing.calibration_server"
 _GRACE_S = 120.0
 _PAUSE_BETWEEN_STEPS_S = 20.0
 
@@ -31,28 +33,33 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         steps: as planned, fewer when a step had no correct answer at all; of a search one for each rate, ascending.
         machine: processor, cores, system.
         versions: of what generated the load.
+        calibration: what the generator can send on time, where that was tried.
     """
 
     steps: tuple[StepMeasurement, ...]
     machine: dict[str, str]
     versions: dict[str, str]
+    calibration: Calibration | None = None
 
 
-def run_load_test(context: Context, plan: Plan, *, slow_s: float) -> Measurement:
+def run_load_test(context: Context, plan: Plan, *, slow_s: float, calibrated: bool = False) -> Measurement:
     """Measure a service that is ready.
 
     Args:
         context: its host runs the engine, its `report` hears of the progress.
         plan: what to do.
         slow_s: what the service may take, in seconds; a request that failed later than that counts in the latency.
+        calibrated: learn first what the generator can send on time, in half a second.
 
     Raises:
         InvalidInputError: the plan cannot be run.
         OperationError: `service-unreachable`, or `load-generator-failed`.
     """
     plan.check()
-    with tempfile.TemporaryDirectory(prefix="specweave-load-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="specweave-load-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
+        if calibrated:
+            plan = stack.enter_context(_calibration_server(context, plan, folder))
         path = folder / "plan.json"
         path.write_bytes(msgspec.json.encode(plan))
         held = (
@@ -76,7 +83,18 @@ def run_load_test(context: Context, plan: Plan, *, slow_s: float) -> Measurement
             with np.load(folder / f"step-{number}.npz") as moments:
                 step = Step(account.rate, account.duration_s)
                 steps.append(summarize(step, dict(moments), account, slow_s=slow_s))
-    return Measurement(by_rate(steps) if plan.search else tuple(steps), describe_machine(), summary.versions)
+    return Measurement(
+        by_rate(steps) if plan.search else tuple(steps), describe_machine(), summary.versions, summary.calibration
+    )
+
+
+@contextmanager
+def _calibration_server(context: Context, plan: Plan, folder: Path) -> Iterator[Plan]:
+    port = context.host.free_port()
+    argv = [tool_python(), "-P", "-m", _CALIBRATION_SERVER, str(port)]
+    cores, _ = split_cores()
+    with context.host.attached(argv, cwd=folder, log=folder / "calibration.log", cores=cores):
+        yield msgspec.structs.replace(plan, calibration_port=port)
 
 
 def split_cores() -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -87,6 +87,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         seed: of the random arrivals.
         header_variables: header name → environment variable that holds its value, so that no secret is in the plan.
         cores: where the engine runs; empty for anywhere.
+        calibration_port: where a server listens on loopback that does nothing but answer, to learn what the engine can
+            send on time; None for no such trial.
     """
 
     url: str
@@ -101,6 +103,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 0
     header_variables: dict[str, str] = {}
     cores: tuple[int, ...] = ()
+    calibration_port: int | None = None
 
     def check(self) -> None:
         """Refuse what cannot be run.

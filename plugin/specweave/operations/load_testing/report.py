@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from specweave.files import rendering
+from specweave.operations.load_testing.calibration import MAX_CPU, MAX_LATENESS_MS
 from specweave.operations.load_testing.chart import chart_values
 from specweave.operations.load_testing.comparison import Change
 from specweave.operations.load_testing.judgement import (
@@ -14,6 +15,7 @@ from specweave.operations.load_testing.judgement import (
 )
 from specweave.operations.load_testing.measurement import Measurement
 from specweave.operations.load_testing.statistics import Percentiles, ServerUse, StepMeasurement
+from specweave.operations.load_testing.summary import Calibration
 from specweave.project import SloSettings
 
 _VERDICTS = {
@@ -76,7 +78,7 @@ def render_report(
         "rows": rows,
         "slo_latency": f"{slo.latency_p95_ms:g} ms",
         "slo_error_rate": f"{slo.error_rate:.2%}",
-        "explanation": [*explain(measurement.steps, judgement, slo), *remarks],
+        "explanation": [*explain(measurement, judgement, slo), *remarks],
         "earlier": earlier,
         "changes": [_change(change) for change in changes],
         "failures": [
@@ -97,8 +99,9 @@ def render_report(
     return files["report.md"].decode(), files["latency.svg"]
 
 
-def explain(steps: Sequence[StepMeasurement], judgement: Judgement, slo: SloSettings) -> list[str]:
+def explain(measurement: Measurement, judgement: Judgement, slo: SloSettings) -> list[str]:
     """What the table says, in sentences."""
+    steps = measurement.steps
     held, beyond = judgement.max_rps_within_slo, judgement.first_rps_beyond_slo
     lines: list[str] = []
     if held is not None and beyond is not None and beyond > held:
@@ -132,6 +135,7 @@ def explain(steps: Sequence[StepMeasurement], judgement: Judgement, slo: SloSett
         for step in steps
         if step.p95_interval and step.p95_interval[0] <= slo.latency_p95_ms <= step.p95_interval[1]
     ]
+    lines += _generator_limit(steps, measurement.calibration)
     if judgement.disturbed:
         rates = ", ".join(f"{rate:g}" for rate in judgement.disturbed)
         lines.append(
@@ -143,6 +147,24 @@ def explain(steps: Sequence[StepMeasurement], judgement: Judgement, slo: SloSett
             "n/a: too few requests for that percentile (P95 needs 200, P99 needs 1,000); use a longer `--duration`."
         )
     return lines
+
+
+def _generator_limit(steps: Sequence[StepMeasurement], found: Calibration | None) -> list[str]:
+    if found is None:
+        return []
+    said = f"lateness P99 {milliseconds(found.lateness_p99_ms)}, {found.cpu:.0%} of its core"
+    if found.lateness_p99_ms > MAX_LATENESS_MS or found.cpu > MAX_CPU:
+        return [
+            f"The load generator itself is too slow here for {found.rate:g} RPS ({said}): this machine is too busy."
+        ]
+    beyond = [f"{step.rate:g}" for step in steps if step.rate > found.rate]
+    if not beyond:
+        return []
+    line = (
+        f"Just before, the load generator sent {found.rate:g} RPS on time to a server that does nothing ({said}), and "
+        f"not more: what is beyond the SLO at {', '.join(beyond)} RPS may be its own doing."
+    )
+    return [line]
 
 
 def _bottleneck(step: StepMeasurement, used: ServerUse) -> str:

@@ -44,13 +44,29 @@ class StepSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server: tuple[ServerSample, ServerSample] | None = None
 
 
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the generator sent to a server that does nothing but answer, just before the test.
+
+    Attributes:
+        rate: requests a second; the highest wanted, or the first of its halves that was sent on time.
+        lateness_p99_ms: between the intended and the true start.
+        cpu: share of one core that the generator used.
+    """
+
+    rate: float
+    lateness_p99_ms: float
+    cpu: float
+
+
 class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The engine's account of a plan.
 
     Attributes:
         steps: those that were run; fewer than planned when a step had no correct answer at all.
         versions: of what generated the load.
+        calibration: of the generator, where the plan asked for it.
     """
 
     steps: tuple[StepSummary, ...]
     versions: dict[str, str]
+    calibration: Calibration | None = None
