@@ -1,30 +1,47 @@
-"""What an increment's tasks need next: which are done, which are ready, and which command or person does them."""
+"""What an increment's tasks need next: which are done, which are ready, and which command, test or person does them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from specweave import slash_line
 from specweave.command import AnyCommand, Context, Request
-from specweave.errors import InvalidInputError, NotFoundError, SpecweaveError
+from specweave.errors import ConflictError, InvalidInputError, NotFoundError, SpecweaveError
 from specweave.increments import graph, tasks
+from specweave.increments.standings import is_done
 from specweave.increments.store import Increment
-from specweave.increments.tasks import Task
+from specweave.increments.tasks import Standing, Task
+from specweave.slash_line import Call
 
-Reason = Literal["not-prepared", "approval", "tool-missing", "command-invalid", "no-command", "not-built"]
+Reason = Literal[
+    "not-prepared",
+    "approval",
+    "tests-not-allowed",
+    "tool-missing",
+    "test-failed",
+    "command-invalid",
+    "no-command",
+    "not-built",
+    "claimed",
+]
+Standings = Mapping[str, tuple[Standing, str]]
+
+ALLOWING = "tasks.test_commands"
 
 _REASONS: tuple[str, ...] = get_args(Reason)
-_DONE = frozenset({"completed", "skipped"})
+# A shell would act on these; without one they are words that the program gets.
+_SHELL = frozenset({"|", "||", "&&", ";", "&", ">", ">>", "<", "2>&1", "2>"})
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A task that waits for a person.
+    """A task that waits for a person or an assistant.
 
     Attributes:
         task: which.
         reason: why no command can do it now; the reasons are declared with the shortest way on first.
-        action: what that person has to do, one or two sentences.
+        action: what is to do, one or two sentences.
     """
 
     task: Task
@@ -50,6 +67,26 @@ class Bound:
     request: Request
     line: str
 
+    @property
+    def only_checks(self) -> bool:
+        """Whether it shows how things are and acts on nothing: then it may be repeated at will."""
+        return self.command.checks is not None and self.command.checks(self.request)
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A task with the command line that shows whether it is done.
+
+    Attributes:
+        task: which.
+        argv: the program and its arguments.
+        line: as it stands in the document.
+    """
+
+    task: Task
+    argv: tuple[str, ...]
+    line: str
+
 
 def ordered(increment: Increment) -> tuple[Task, ...]:
     """The tasks of an increment in the order of their dependencies.
@@ -68,49 +105,61 @@ def ordered(increment: Increment) -> tuple[Task, ...]:
     return graph.order(found)
 
 
-def is_done(task: Task) -> bool:
-    """Whether nothing is left to do: shown by evidence, or by its box where no command of ours does it."""
-    if task.status in _DONE:
-        return True
-    return task.marked in _DONE and task.run is not None and not _is_built(task.run)
+def done(everything: Iterable[Task], standings: Standings) -> frozenset[str]:
+    """The ids of the tasks that are done."""
+    return frozenset(task.id for task in everything if is_done(task, standings[task.id][0]))
 
 
-def ready(everything: Sequence[Task], supposed: frozenset[str] = frozenset()) -> Iterator[Task]:
+def ready(everything: Sequence[Task], standings: Standings, supposed: frozenset[str] = frozenset()) -> Iterator[Task]:
     """The tasks that are not done and wait for no other, in order; `supposed` are taken for done."""
-    done = {task.id for task in everything if is_done(task)} | supposed
+    finished = done(everything, standings) | supposed
     for task in everything:
-        if task.id not in done and done.issuperset(task.dependencies):
+        if task.id not in finished and finished.issuperset(task.dependencies):
             yield task
 
 
-def bind(increment: Increment, task: Task, context: Context) -> Bound | Person:
-    """The command that does a task, or what a person has to do for it.
+def bind(increment: Increment, task: Task, context: Context) -> Bound | Tested | Person:
+    """What does a task: its command, else its test, else a person, with what that one has to do.
 
     Raises:
         SpecweaveError: what the command's question of approval raises, such as for a document that is invalid.
     """
-    tick = f"set its `**Status**` to `[x] completed` in {task.document}"
     if task.run is None:
-        return Person(task, "no-command", f"Do {task.id} ({task.title}), then {tick}.")
+        return tested(task, context) if task.test is not None else _by_hand(task, "no-command", "")
     try:
         call = slash_line.parse(task.run)
     except NotFoundError:
         name = task.run.split()[0]
-        return Person(task, "not-built", f"{name} is not built yet: do {task.id} ({task.title}) by hand, then {tick}.")
+        because = f"{name} is not built yet."
+        return tested(task, context) if task.test is not None else _by_hand(task, "not-built", because)
     except InvalidInputError as error:
-        action = f"Correct the **Run** line of {task.id} in {task.document}, line {task.line}: {error.message}."
-        return Person(task, "command-invalid", action)
+        return _invalid(task, "Run", error.message)
     if (call.entry.group, call.entry.name) == ("sw", "do"):
         return Person(task, "command-invalid", f"Give {task.id} another **Run** line: `sw do` cannot run itself.")
-    request, line = call.request, task.run
-    if "increment" in type(request).model_fields and getattr(request, "increment", None) is None:
-        request = request.model_copy(update={"increment": increment.number})
-        line = slash_line.slash_line(call.command, request)
-    bound = Bound(task, call.entry.name, call.command, request, line)
-    question = call.command.approval(request, context) if call.command.approval else None
-    if question and not context.approved:
+    bound = _bound(increment, task, call)
+    question = bound.command.question(bound.request, context)
+    if question and not (context.approved and context.answered in {None, question}):
         return _approval(task, bound.line, question)
     return bound
+
+
+def tested(task: Task, context: Context) -> Tested | Person:
+    """The command line that shows whether a task is done, where the project allows to run one."""
+    line = task.test or ""
+    if not context.project.config.tasks.test_commands:
+        action = f"Read the **Test** line of {task.id}, `{line}`; where you trust those of this project, set "
+        action += f"`{ALLOWING}` to true in .specweave/config.yaml: `tasks: {{test_commands: true}}`."
+        return Person(task, "tests-not-allowed", action)
+    try:
+        argv = tuple(shlex.split(line))
+    except ValueError as error:
+        return _invalid(task, "Test", str(error).lower())
+    for word in argv:
+        if word in _SHELL:
+            return _invalid(task, "Test", f"{word} needs a shell, and none is used: put the line into a script")
+    if not argv or "=" in argv[0]:
+        return _invalid(task, "Test", "it begins with no program; variables are set by `env NAME=value program`")
+    return Tested(task, argv, line)
 
 
 def first_to_ask(people: Iterable[Person]) -> list[Person]:
@@ -129,16 +178,29 @@ def person_for(task: Task, line: str, error: SpecweaveError) -> Person | None:
     return None
 
 
+def claimed(task: Task, error: ConflictError) -> Person:
+    """A task that somebody else works on."""
+    return Person(task, "claimed", f"{error.message}: {error.next_step}.")
+
+
+def _bound(increment: Increment, task: Task, call: Call) -> Bound:
+    request, line = call.request, task.run or ""
+    if "increment" in type(request).model_fields and getattr(request, "increment", None) is None:
+        request = request.model_copy(update={"increment": increment.number})
+        line = slash_line.slash_line(call.command, request)
+    return Bound(task, call.entry.name, call.command, request, line)
+
+
+def _by_hand(task: Task, reason: Reason, because: str) -> Person:
+    do = f"Do {task.id} ({task.title}), then set its `**Status**` to `[x] completed` in {task.document}."
+    return Person(task, reason, f"{because} {do}".strip())
+
+
+def _invalid(task: Task, field: str, problem: str) -> Person:
+    action = f"Correct the **{field}** line of {task.id} in {task.document}, line {task.line}: {problem}."
+    return Person(task, "command-invalid", action)
+
+
 def _approval(task: Task, line: str, question: str) -> Person:
     action = f"{question.rstrip()} If yes, run `{line}` and say yes there (in a shell: add `--approve`)."
     return Person(task, "approval", action)
-
-
-def _is_built(run_line: str) -> bool:
-    try:
-        slash_line.parse(run_line)
-    except NotFoundError:
-        return False
-    except InvalidInputError:
-        return True
-    return True

@@ -262,7 +262,7 @@ def test_status_shows_each_increment_by_state_with_its_next_step(context: Contex
     do(context)
     result = type_(context, "/sw:status").model_dump()
     shown = {item["increment"]: item for item in result["increments"]}
-    assert shown["0001-work"]["status"] == "active"
+    assert shown["0001-work"]["status"] == "ready_for_review"
     assert shown["0001-work"]["next"] == "All tasks are done: review it."
     assert "T-001" in shown["0002-second"]["next"]
     unreadable = shown[broken.id]

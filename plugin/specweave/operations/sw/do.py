@@ -1,19 +1,45 @@
-"""`sw do`: run the ready tasks of an increment by their bound commands."""
+"""`sw do`: run the ready tasks of an increment by their bound commands and tests."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from specweave.command import Annotations, Command, Context, IncrementName, Request, Result
+from specweave.command import Annotations, Command, CommittingRequest, CommittingResult, Context, IncrementName
+
+if TYPE_CHECKING:
+    from specweave.increments.store import Increment
+    from specweave.operations.task_binding import Person
+
+Reason = Literal[
+    "not-prepared",
+    "approval",
+    "tests-not-allowed",
+    "tool-missing",
+    "test-failed",
+    "command-invalid",
+    "no-command",
+    "not-built",
+    "claimed",
+]
+# A name goes into messages and records: one visible word or two.
+Name = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\w.@-][\w.@ -]{0,63}$")]
 
 
-class DoRequest(Request):
+class DoRequest(CommittingRequest):
     """Which increment, and how far."""
 
     increment: IncrementName = None
     task: str | None = Field(None, description="Only this task, such as T-003; also one that is done, to run it again.")
     until: str | None = Field(None, description="Only this task, such as T-005, and those it depends on.")
     dry_run: bool = Field(False, description="Show what would be run, run nothing.")
+    parallel: int = Field(
+        1, ge=1, le=32, description="How many tasks at a time, where they are independent and share no files."
+    )
+    as_: Name | None = Field(
+        None,
+        alias="as",
+        description="Who works: the next task for a person or an assistant is kept for that name for an hour.",
+    )
 
 
 class Run(BaseModel):
@@ -31,28 +57,44 @@ class Run(BaseModel):
 
 
 class Waiting(BaseModel):
-    """A task that waits for a person."""
+    """A task that waits for a person or an assistant, with all that they need to do it."""
 
     model_config = ConfigDict(extra="forbid")
 
     task: str
     title: str
-    reason: Literal["not-prepared", "approval", "tool-missing", "command-invalid", "no-command", "not-built"]
+    reason: Reason
     action: str
+    text: str = Field(description="What tasks.md says of it, above all its test plan; markdown.")
+    criteria: dict[str, str] = Field(description="Acceptance criteria that it has to meet: id to text.")
+    files: list[str] = Field(description="Files that it is about, relative to the project.")
+    test: str | None = Field(description="The command line that will show that it is done.")
+    kept_for: str | None = Field(None, description="Who it is kept for, see `as`.")
 
 
-class DoResult(Result):
+class ClaimedTask(BaseModel):
+    """A task whose box was ticked by hand: somebody's word, without evidence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    task: str
+    title: str
+
+
+class DoResult(CommittingResult):
     """What was run, why it stopped there, and what is left.
 
     Attributes:
-        stopped: `completed` when nothing in question is left to do, `failed` at the first failure, `waiting` when all
-            that is ready waits for a person, `dry-run`.
+        stopped: `completed` when nothing in question is left to do, `failed` after a failure, `waiting` when all that
+            is ready waits for a person, `dry-run`.
     """
 
     increment: str
+    status: str
     stopped: Literal["completed", "failed", "waiting", "dry-run"]
     ran: list[Run]
     waiting: list[Waiting]
+    claimed: list[ClaimedTask]
     done: int
     total: int
     revision: str
@@ -64,22 +106,40 @@ class DoResult(Result):
             outcome = {True: "passed", False: "failed", None: "would run"}[run.passed]
             report = f" · {run.report}" if run.report else ""
             lines.append(f"- {run.task} {run.title}: {outcome} · `{run.command}`{report}")
+        if self.claimed:
+            named = ", ".join(task.task for task in self.claimed)
+            lines += ["", f"Ticked by hand, without evidence: {named}."]
         if self.waiting:
-            lines += ["", "Waiting for a person:", ""]
+            lines += ["", "Waiting for a person or an assistant:", ""]
             lines += [f"- {waiting.task} {waiting.title}: {waiting.action}" for waiting in self.waiting]
-        return "\n".join([*lines, "", self._next()])
+            lines += _details(self.waiting[0])
+        return "\n".join([*lines, "", *self.commit_lines(), self._next()])
 
     def _next(self) -> str:
         number = self.increment.partition("-")[0]
         if self.stopped == "dry-run":
             return f"Next: `/sw:do {number}` runs them."
         if self.stopped == "failed":
-            failed = self.ran[-1]
+            failed = next(run for run in self.ran if run.passed is False)
             step = failed.next_step or "read its report and mend the cause"
             return f"Stopped: {failed.task} failed: {failed.message}\nNext: {step}; then `/sw:do {number}` goes on."
         if self.stopped == "waiting":
             return f"Next: once that is done, `/sw:do {number}` goes on."
-        return "Next: review the increment and its reports." if self.done == self.total else f"Next: `/sw:do {number}`."
+        if self.done < self.total:
+            return f"Next: `/sw:do {number}`."
+        return f"Next: review the increment and its reports, then `/sw:done {number}`."
+
+
+def _details(waiting: Waiting) -> list[str]:
+    """The first of the waiting tasks as its document has it, for whoever does it now."""
+    if waiting.reason not in {"no-command", "not-built", "test-failed"}:
+        return []
+    lines = ["", f"### {waiting.task} {waiting.title}"]
+    lines += (
+        ["", *(f"- {criterion}: {text}" for criterion, text in waiting.criteria.items())] if waiting.criteria else []
+    )
+    lines += ["", waiting.text] if waiting.text else []
+    return lines
 
 
 def run(request: DoRequest, context: Context) -> DoResult:
@@ -87,20 +147,32 @@ def run(request: DoRequest, context: Context) -> DoResult:
 
     Raises:
         NotFoundError: the increment or the task is not there, `no-tasks`.
-        InvalidInputError: the tasks wait for each other, or for one that is not there.
-        ConflictError: `task-not-ready`, `increment-closed`.
+        InvalidInputError: the tasks wait for each other, or for one that is not there; `git-identity-missing`.
+        ConflictError: `task-not-ready`, `increment-paused`, `increment-closed`; where a commit is asked for,
+            `git-underway` and `merge-conflicts`.
     """
-    from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import task_binding, task_running  # noqa: PLC0415
+    from specweave.increments import evidence, store  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.operations import committing, task_binding, task_schedule  # noqa: PLC0415
+    from specweave.operations.task_schedule import Wanted  # noqa: PLC0415
 
     increment = store.find(context.project, request.increment)
-    outcome = task_running.run_ready(
-        increment, context, only=request.task, until=request.until, dry_run=request.dry_run
+    committing.check_if_asked(request, context.project)
+    wanted = Wanted(
+        only=request.task,
+        until=request.until,
+        dry_run=request.dry_run,
+        parallel=request.parallel,
+        name=request.as_ or context.actor,
     )
+    outcome = task_schedule.run_ready(increment, context, wanted)
+    kept = None if request.dry_run else _keep(request, context, increment, outcome.waiting)
     everything = task_binding.ordered(increment)
+    standings = evidence.standings(increment, everything)
+    commit = committing.commit_if_asked(request, increment, _what([ran.task.id for ran in outcome.ran]))
     return DoResult(
         passed=outcome.stopped != "failed",
         increment=increment.id,
+        status=increment.metadata().status,
         stopped=outcome.stopped,
         ran=[
             Run(
@@ -114,14 +186,60 @@ def run(request: DoRequest, context: Context) -> DoResult:
             )
             for ran in outcome.ran
         ],
-        waiting=[
-            Waiting(task=person.task.id, title=person.task.title, reason=person.reason, action=person.action)
-            for person in outcome.waiting
+        waiting=[_waiting(increment, person, kept) for person in outcome.waiting],
+        claimed=[
+            ClaimedTask(task=task.id, title=task.title) for task in everything if standings[task.id][0] == "claimed"
         ],
-        done=sum(task_binding.is_done(task) for task in everything),
+        done=len(task_binding.done(everything, standings)),
         total=len(everything),
         revision=store.revision(increment),
+        commit=commit,
+        uncommitted=committing.why_not(request, increment, commit),
     )
+
+
+def _keep(
+    request: DoRequest, context: Context, increment: "Increment", waiting: "tuple[Person, ...]"
+) -> tuple[str, str] | None:
+    """Keep the first task that somebody has to do for whoever asks by name: its id and that name."""
+    from specweave.errors import ConflictError  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.increments import claims  # noqa: PLC0415
+
+    for person in waiting:
+        if request.as_ is None or person.reason not in {"no-command", "not-built", "test-failed"}:
+            continue
+        try:
+            claims.hand_out(context, increment, person.task.id, name=request.as_)
+        except ConflictError:
+            continue  # somebody else has it
+        return person.task.id, request.as_
+    return None
+
+
+def _waiting(increment: "Increment", person: "Person", kept: tuple[str, str] | None) -> Waiting:
+    from specweave.operations.task_brief import brief  # noqa: PLC0415 - a listing must stay cheap
+
+    asked = brief(increment, person.task)
+    return Waiting(
+        task=person.task.id,
+        title=person.task.title,
+        reason=person.reason,
+        action=person.action,
+        text=asked.text,
+        criteria=asked.criteria,
+        files=list(asked.files),
+        test=person.task.test,
+        kept_for=kept[1] if kept and kept[0] == person.task.id else None,
+    )
+
+
+def _what(ran: list[str]) -> str:
+    return f"ran {', '.join(ran)}" if ran else "nothing was ready to run"
+
+
+def _approval(_request: DoRequest, _context: Context) -> str | None:
+    """Nothing is asked beforehand: what needs a yes is known when its turn comes; `--approve` says it for all of it."""
+    return None
 
 
 COMMAND = Command(
@@ -131,6 +249,7 @@ COMMAND = Command(
     result=DoResult,
     run=run,
     annotations=Annotations(destructive=True, open_world=True),
-    examples=("0043", "0043 --until T-005", "0043 --task T-003 --dry-run"),
+    examples=("0043", "0043 --until T-005", "0043 --task T-003 --dry-run", "0043 --parallel 4 --as anna"),
+    approval=_approval,
     long=True,
 )
