@@ -162,7 +162,7 @@ async def test_the_schemas_are_those_that_were_reviewed(context: Context) -> Non
         ]
     text = json.dumps(tools, indent=1, ensure_ascii=False) + "\n"
     if os.environ.get("SNAPSHOT") == "write":
-        SNAPSHOT.writetext_of(text, "utf-8")
+        SNAPSHOT.write_text(text, "utf-8")
     assert text == SNAPSHOT.readtext_of("utf-8")
 
 
