@@ -142,7 +142,14 @@ class Document:
     @cached_property
     def frontmatter(self) -> str:
         """The YAML between the first two `---` lines, empty where there is none."""
-        return "".join(self.lines[1 : self._frontmatter_end - 1])
+        return "".join(self.lines[1 : max(1, self._frontmatter_end - 1)])
+
+    @property
+    def body(self) -> str:
+        """The text for a parser of markdown, which counts its lines as this document does: frontmatter is blank."""
+        body = self.lines[self._frontmatter_end :]
+        # The parser ends lines at \n only after replacing the other two, and splits nowhere else: the numbers agree.
+        return "\n" * self._frontmatter_end + "".join(body).removeprefix("\ufeff")
 
     @cached_property
     def headings(self) -> tuple[Heading, ...]:
@@ -216,11 +223,8 @@ class Document:
     def _tokens(self) -> Sequence["Token"]:
         from markdown_it import MarkdownIt  # noqa: PLC0415 - start-up: most commands parse no document
 
-        body = self.lines[self._frontmatter_end :]
-        # The parser ends lines at \n only after replacing the other two, and splits nowhere else: the numbers agree.
-        text = "\n" * self._frontmatter_end + "".join(body).removeprefix("\ufeff")
         # Block structure is all that is needed; leaving out the inline rules makes long documents cheap.
-        return MarkdownIt("commonmark").disable(["inline", "text_join"]).parse(text)
+        return MarkdownIt("commonmark").disable(["inline", "text_join"]).parse(self.body)
 
     def _headings(self) -> Iterator[tuple["Token", "Token"]]:
         for index, token in enumerate(self._tokens):

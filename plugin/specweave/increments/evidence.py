@@ -6,7 +6,7 @@ is written last: a report counts when it is there.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from specweave.increments.metadata import status_of
 from specweave.increments.report_page import page
 from specweave.increments.reports import FOLDER, PackageReference, ReportData, files, newest, next_number, reports
 from specweave.increments.repository import Head
-from specweave.increments.standings import is_done, shown_criteria, standing, standings
+from specweave.increments.standings import is_done, shown_criteria, shown_state, standing, standings
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Outcome, Task
 from specweave_runtime.deployment_state import timestamp
@@ -43,6 +43,7 @@ __all__ = [
     "reset",
     "settle",
     "shown_criteria",
+    "shown_state",
     "shows",
     "stand",
     "standing",
@@ -138,7 +139,7 @@ def record(
         done = tuple(task for task in known if task.id == task_id or shows(increment, task, draft))
         report = draft.model_copy(update={"tasks": {task.id: task.text_digest for task in done}})
         made = _write(increment, report, markdown, attachments or {})
-        _mark(context, increment, done, report, finished, content)
+        _mark(context, increment, done, report, content)
     return made
 
 
@@ -185,7 +186,7 @@ def attach(context: Context, increment: Increment, task_id: str, report: ReportD
     with store.project_lock(increment.project):
         task = tasks.find(increment, task_id)
         then = Content(report.content) if report.content else None
-        _mark(context, increment, (task,), report, context.host.now(), then)
+        _mark(context, increment, (task,), report, then)
 
 
 def shows(increment: Increment, task: Task, report: ReportData) -> bool:
@@ -238,22 +239,15 @@ def settle(context: Context, increment: Increment) -> tuple[str, ...]:
         everything = tasks.read(increment)
         found = standings(increment, everything)
         changed = criteria.mark(increment, shown_criteria(everything, found))
-        ready = bool(everything) and all(is_done(task, found[task.id][0]) for task in everything)
-        state = life_cycle.meaning(increment.metadata().status)
-        if ready and state in {"planned", "active"}:
-            life_cycle.move(context, increment, "ready_for_review", reason="every task is done")
-        elif not ready and state == "ready_for_review":
-            life_cycle.move(context, increment, "active", reason="a task is left to do")
+        wanted = shown_state(everything, found, life_cycle.meaning(increment.metadata().status))
+        reason = "every task is done" if wanted == "ready_for_review" else "a task is left to do"
+        if wanted in {"active", "ready_for_review"}:
+            life_cycle.move(context, increment, wanted, reason=reason)
     return changed
 
 
-def _mark(  # noqa: PLR0917 - private; what a report leaves under its tasks
-    context: Context,
-    increment: Increment,
-    done: tuple[Task, ...],
-    report: ReportData,
-    finished: datetime,
-    content: Content | None,
+def _mark(
+    context: Context, increment: Increment, done: tuple[Task, ...], report: ReportData, content: Content | None
 ) -> None:
     states = {task.id: _state(increment, task, report, content) for task in done}
 
@@ -266,13 +260,18 @@ def _mark(  # noqa: PLR0917 - private; what a report leaves under its tasks
             known[task_id] = {**(before if isinstance(before, dict) else {}), **state}
         if life_cycle.meaning(status_of(document.get("status"))) == "planned":
             life_cycle.advance(
-                document, "active", at=timestamp(finished), reason="the first work", by=report.actor, name=increment.id
+                document,
+                "active",
+                at=timestamp(report.finished),
+                reason="the first work",
+                by=report.actor,
+                name=increment.id,
             )
 
     # The state first: it is the truth, and a kill in between leaves documents that lag behind it.
     if done:
         store.update_metadata(increment, remember, context.host.now)
-        tasks.mark(increment, dict.fromkeys(states, Outcome(report.passed, _line(report, finished))))
+        tasks.mark(increment, dict.fromkeys(states, Outcome(report.passed, report.line)))
     settle(context, increment)
 
 
@@ -285,12 +284,6 @@ def _state(increment: Increment, task: Task, report: ReportData, content: Conten
         "task_digest": task.text_digest,
         "content_digest": about.short,
     }
-
-
-def _line(report: ReportData, finished: datetime) -> str:
-    line = f"[{report.stem}]({report.page}) {'passed' if report.passed else 'failed'} · "
-    line += finished.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return line + (f" · commit {report.commit[:7]}" if report.commit else "")
 
 
 def _forget(document: dict[str, Any], task_ids: tuple[str, ...]) -> None:

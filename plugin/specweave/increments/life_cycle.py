@@ -32,6 +32,7 @@ MOVES: Mapping[State, tuple[State, ...]] = {
 CLOSED: frozenset[str] = frozenset({"completed", "abandoned"})
 # Words of other tools: what is not known counts as work that goes on.
 _MEANINGS: Mapping[str, State] = {"archived": "completed", "backlog": "planned"}
+WORDS: frozenset[str] = frozenset((*STATES, *_MEANINGS))
 _COMMANDS: Mapping[State, str] = {
     "planned": "resume",
     "active": "resume",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,6 +76,22 @@ class ReportData(BaseModel):
     def page(self) -> str:
         """The report for people, relative to the increment."""
         return f"{FOLDER}/{self.stem}.md"
+
+    @property
+    def finished(self) -> datetime:
+        """When the operation ended, UTC; the beginning of time where the report does not say it."""
+        try:
+            return (datetime.fromisoformat(self.started) + timedelta(seconds=self.duration_s)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return datetime.fromtimestamp(0, UTC)
+
+    @property
+    def line(self) -> str:
+        """What stands under a task that it is evidence for, one line of markdown."""
+        line = (
+            f"[{self.stem}]({self.page}) {'passed' if self.passed else 'failed'} · {self.finished:%Y-%m-%d %H:%M} UTC"
+        )
+        return line + (f" · commit {self.commit[:7]}" if self.commit else "")
 
 
 def newest(

@@ -6,6 +6,7 @@ from functools import cache
 from specweave.increments import binding, reports
 from specweave.increments import content as contents
 from specweave.increments.content import FileDigest
+from specweave.increments.life_cycle import State
 from specweave.increments.metadata import TaskState
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Standing, Task
@@ -56,6 +57,20 @@ def shown_criteria(everything: Sequence[Task], found: Mapping[str, tuple[Standin
             if binding.needs_evidence(task) or task.passed is not None:
                 measurable.add(criterion)
     return {criterion: passed for criterion, passed in shown.items() if criterion in measurable}
+
+
+def shown_state(everything: Sequence[Task], found: Mapping[str, tuple[Standing, str]], state: State) -> State:
+    """The state that an increment should have by what its tasks show.
+
+    Args:
+        everything: its tasks.
+        found: how they stand.
+        state: the one it has.
+    """
+    ready = bool(everything) and all(is_done(task, found[task.id][0]) for task in everything)
+    if ready and state in {"planned", "active"}:
+        return "ready_for_review"
+    return "active" if not ready and state == "ready_for_review" else state
 
 
 def _standing(
