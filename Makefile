@@ -12,6 +12,8 @@ SERVICE_LOCKS := templates/requirements/onnx.txt templates/requirements/treelite
 SUITE_LOCKS := $(wildcard tests/integration/*/requirements.in)
 
 .DEFAULT_GOAL := help
+# What is started hundreds of times should not be compiled each time.
+unexport PYTHONDONTWRITEBYTECODE
 .DELETE_ON_ERROR:
 .PHONY: help ready demo example test check format bench build lock clean
 
@@ -26,8 +28,11 @@ demo: $(READY) ## Take a model to a running, reversible service, and show each s
 example: $(READY) ## Make .specweave-example again from a run of the demo
 	$(BIN)/python examples/credit/demo.py --example .specweave-example
 
-test: $(READY) ## Run every test that needs no system package
-	$(BIN)/pytest
+test: $(READY) ## Run every test that needs no system package; those that measure by themselves, after the others
+	@status=0; \
+	$(BIN)/pytest --numprocesses logical --dist loadfile --no-loadscope-reorder -m "not measures" || status=$$?; \
+	$(BIN)/pytest -m measures || status=$$?; \
+	exit $$status
 
 check: $(READY) ## Check format, lint, types and the layers of imports
 	$(BIN)/ruff format --check .
@@ -63,6 +68,6 @@ $(BIN)/uv:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/bootstrap.txt
 
 $(READY): requirements/dev.txt pyproject.toml | $(BIN)/uv
-	$(UV_PIP) sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	$(UV_PIP) sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
 	$(UV_PIP) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -48,6 +48,8 @@ def workspace(credit: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 def _stop_all(folder: Path) -> None:
+    if not (folder / ".specweave" / "local").exists():
+        return  # nothing was deployed
     for environment in ("production", "staging"):
         subprocess.run(
             [SPECWEAVE, "ml", "deploy", "--environment", environment, "--stop", "--approve"],

@@ -9,6 +9,8 @@ import pytest
 from tests.benchmarks._swap import Account, Traffic
 from tests.runtime.deployments import Deployment, deployment
 
+pytestmark = pytest.mark.measures
+
 FACTORS = {"0001-v1": 2.0, "0001-v2": 3.0, "0001-v3": 5.0}
 INPUTS = [1.0, 2.5, 4.0, 7.0]
 

@@ -22,6 +22,8 @@ from specweave.operations.load_testing.statistics import StepMeasurement
 from specweave.operations.load_testing.summary import Calibration
 from specweave.project import Project, SloSettings
 
+pytestmark = pytest.mark.measures
+
 WARM_UP = 40
 TIMEOUT_S = 10.0
 DEADLINE_S = 60.0

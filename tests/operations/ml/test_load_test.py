@@ -33,6 +33,8 @@ from specweave_runtime.package import (
     Source,
 )
 
+pytestmark = pytest.mark.measures
+
 # So long that a busy machine keeps within it: what is too slow here is so by seconds.
 SLO_MS = 5_000
 DEPLOYMENT = f"""\
