@@ -163,7 +163,7 @@ async def test_the_schemas_are_those_that_were_reviewed(context: Context) -> Non
     text = json.dumps(tools, indent=1, ensure_ascii=False) + "\n"
     if os.environ.get("SNAPSHOT") == "write":
         SNAPSHOT.write_text(text, "utf-8")
-    assert text == SNAPSHOT.readtext_of("utf-8")
+    assert text == SNAPSHOT.read_text("utf-8")
 
 
 async def test_all_tools_together_cost_a_model_little(context: Context) -> None:
