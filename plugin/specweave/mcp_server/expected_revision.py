@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NAME = "expected_revision"
 
 _INCREMENT = "increment"
-_SCHEMA = {"type": "string", "description": "The increment's revision that you read; refused if it changed since."}
+_SCHEMA = {"type": "string", "description": "Revision that you read; a stale one is refused."}
 
 
 def _taken_by(command: AnyCommand) -> bool:

@@ -29,6 +29,7 @@ def containerize(request: ContainerizeRequest, context: Context) -> Containerize
         changes=file_changes(plan.changes),
         tag=request.tag or container.image_tag(package, settings),
         dry_run=request.dry_run,
+        revision=store.revision(increment),
     )
     if request.dry_run:
         return result
@@ -52,6 +53,7 @@ def containerize(request: ContainerizeRequest, context: Context) -> Containerize
         content=about,
     )
     result.report = context.project.relative(report.path)
+    result.revision = store.revision(increment)
     return result
 
 

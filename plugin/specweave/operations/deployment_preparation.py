@@ -36,6 +36,7 @@ class Prepared:
         changes: files of the increment.
         reset_tasks: ids of tasks whose evidence was about another version.
         report: path relative to the project, None where nothing changed.
+        revision: of the increment; None where a dry run would make it.
     """
 
     increment_id: str
@@ -45,6 +46,7 @@ class Prepared:
     changes: tuple[Change, ...]
     reset_tasks: tuple[str, ...] = ()
     report: str | None = None
+    revision: str | None = None
 
 
 def prepare(
@@ -103,7 +105,9 @@ def prepare(
             reset=reset,
             replaced=replaced,
         )
-    return Prepared(increment.id, created, model_name, package, changes, reset, report)
+    return Prepared(
+        increment.id, created, model_name, package, changes, reset, report, revision=store.revision(increment)
+    )
 
 
 def _dry_run(context: Context, increment: Increment | None, name: str, package: Package | None) -> Prepared:
@@ -114,7 +118,8 @@ def _dry_run(context: Context, increment: Increment | None, name: str, package: 
     if package is not None and (increment.folder / deployment.FILE).exists():
         plans = _plans(context, increment, package, deployment.read(increment.folder))
         changes = tuple(change for plan in plans for change in plan.changes)
-    return Prepared(increment.id, created=False, model_name=name, package=package, changes=changes)
+    revision = store.revision(increment)
+    return Prepared(increment.id, created=False, model_name=name, package=package, changes=changes, revision=revision)
 
 
 def _build_first(context: Context, increment: Increment, name: str, inputs: Inputs) -> Package:

@@ -38,6 +38,7 @@ def create(request: CreateApiRequest, context: Context) -> CreateApiResult:
         routes=list(_ROUTES),
         changes=file_changes(plan.changes),
         dry_run=request.dry_run,
+        revision=store.revision(increment),
     )
     if request.dry_run:
         return result
@@ -66,6 +67,7 @@ def create(request: CreateApiRequest, context: Context) -> CreateApiResult:
         content=about,
     )
     result.report = context.project.relative(report.path)
+    result.revision = store.revision(increment)
     return result
 
 

@@ -50,6 +50,7 @@ class ContainerizeResult(Result):
     log: str = ""
     report: str | None = None
     dry_run: bool = False
+    revision: str
 
     def text(self) -> str:
         """The result in a few lines of markdown, ending with the next step."""

@@ -45,6 +45,7 @@ class CreateApiResult(Result):
     test_output: str = ""
     report: str | None = None
     dry_run: bool = False
+    revision: str
 
     def text(self) -> str:
         """The result in a few lines of markdown, ending with the next step."""

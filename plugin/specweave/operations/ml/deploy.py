@@ -38,6 +38,7 @@ class DeployResult(Result):
     seconds: float
     report: str | None
     dry_run: bool
+    revision: str
 
     def text(self) -> str:
         """The result in a few lines of markdown, ending with the next step."""
@@ -77,6 +78,7 @@ def run(request: DeployRequest, context: Context) -> DeployResult:
         ModelError: the package was changed.
     """
     from specweave.arguments import slash_line  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.increments import store  # noqa: PLC0415
     from specweave.operations import local_deployment  # noqa: PLC0415
     from specweave.operations.deployment_views import environment_view, gate_view  # noqa: PLC0415
 
@@ -108,6 +110,7 @@ def run(request: DeployRequest, context: Context) -> DeployResult:
         seconds=outcome.seconds,
         report=outcome.report,
         dry_run=request.dry_run,
+        revision=store.revision(where.increment),
     )
 
 

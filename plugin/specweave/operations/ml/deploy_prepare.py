@@ -27,7 +27,11 @@ class DeployPrepareRequest(Request):
 
 
 class DeployPrepareResult(Result):
-    """The increment, the model package in it, and what changed on disk."""
+    """The increment, the model package in it, and what changed on disk.
+
+    Attributes:
+        revision: of the increment; None in a dry run that would make it.
+    """
 
     increment: str
     created: bool
@@ -46,6 +50,7 @@ class DeployPrepareResult(Result):
     reset_tasks: list[str]
     report: str | None
     dry_run: bool
+    revision: str | None
 
     def text(self) -> str:
         """The result in a few lines of markdown, ending with the next step."""
@@ -117,6 +122,7 @@ def run(request: DeployPrepareRequest, context: Context) -> DeployPrepareResult:
         reset_tasks=list(prepared.reset_tasks),
         report=prepared.report,
         dry_run=request.dry_run,
+        revision=prepared.revision,
     )
 
 

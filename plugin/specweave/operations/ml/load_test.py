@@ -91,6 +91,7 @@ class LoadTestResult(Result):
     recommendation: str
     notes: list[str]
     report: str
+    revision: str
 
     def text(self) -> str:
         """The table, the recommendation and the next step."""
@@ -134,6 +135,7 @@ def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
         OperationError: `service-not-ready` and its like; nothing is recorded.
     """
     from specweave.arguments import slash_line  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.increments import store  # noqa: PLC0415
     from specweave.operations import service_measurement  # noqa: PLC0415
     from specweave.operations.load_testing.judgement import recommendation  # noqa: PLC0415
     from specweave.operations.load_testing.report import explain  # noqa: PLC0415
@@ -180,6 +182,7 @@ def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
         recommendation="\n".join(recommendation(measured.judgement, measured.slo)),
         notes=explain(measured.measurement, measured.judgement, measured.slo),
         report=measured.report,
+        revision=store.revision(store.find(context.project, measured.increment_id)),
     )
 
 

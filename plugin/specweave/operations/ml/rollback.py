@@ -33,6 +33,7 @@ class RollbackResult(Result):
     golden_rows: int
     seconds: float
     report: str | None
+    revision: str
 
     def text(self) -> str:
         """The result in a few lines of markdown, ending with the next step."""
@@ -59,6 +60,7 @@ def run(request: RollbackRequest, context: Context) -> RollbackResult:
         ConflictError: `port-in-use`, `port-changed`.
     """
     from specweave.arguments import slash_line  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.increments import store  # noqa: PLC0415
     from specweave.operations import local_deployment  # noqa: PLC0415
     from specweave.operations.deployment_views import environment_view  # noqa: PLC0415
 
@@ -74,6 +76,7 @@ def run(request: RollbackRequest, context: Context) -> RollbackResult:
         golden_rows=outcome.rows,
         seconds=outcome.seconds,
         report=outcome.report,
+        revision=store.revision(where.increment),
     )
 
 
