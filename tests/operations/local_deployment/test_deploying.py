@@ -109,7 +109,8 @@ def test_rollback_to_a_version_that_failed_its_golden_rows_is_refused(project: P
     assert project.rollback(environment="staging", to="0001-v1").environment.version == "0001-v1"
 
 
-def test_a_supervisor_that_does_not_answer_is_seen_as_such(project: Project) -> None:
+def test_a_supervisor_that_does_not_answer_is_seen_as_such(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervision, "_STATUS_S", 1.0)
     project.load_tested("0001-v1")
     project.deploy()
     pid = project.supervisor()
