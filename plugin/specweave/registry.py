@@ -42,8 +42,11 @@ class Entry(NamedTuple):
 ENTRIES: tuple[Entry, ...] = (
     Entry("sw", "inc", "Create an increment: a folder with spec, plan and tasks"),
     Entry("sw", "do", "Run the ready tasks of an increment by their bound commands"),
+    Entry("sw", "validate", "Find what is wrong with an increment, by rules with a code each"),
     Entry("sw", "status", "Show the increments and what each needs next"),
     Entry("sw", "progress", "Show how far an increment is, per story, criterion and task"),
+    Entry("sw", "diff", "Show what changed in an increment since a git revision"),
+    Entry("sw", "sync", "Repair what has drifted between metadata.json, documents and reports"),
     Entry("sw", "adopt", "Make an increment of a list of tasks, a spec-kit feature or an OpenSpec change"),
     Entry("ml", "inspect", "Read a trained model and its data: inputs, outputs, statistics"),
     Entry("ml", "deploy-prepare", "Make a deployment increment: model package, deployment.yaml, artifacts"),
