@@ -137,6 +137,7 @@ def measure(
             tolerance=golden.tolerance,
             scale=golden.scale,
             header_variables={_KEY_HEADER: place.key_variable} if place.key_variable else {},
+            repeat_disturbed=True,
             cores=place.engine_cores,
         )
         measurement = run_load_test(

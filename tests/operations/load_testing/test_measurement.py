@@ -1,6 +1,7 @@
 """The engine against real servers of known behaviour: what it reports is what the schedule and the server make true."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -125,6 +126,22 @@ def test_what_the_generator_could_not_send_on_time_is_said(context: Context) -> 
     hopeless = msgspec.structs.replace(measured, calibration=Calibration(50.0, 60.0, 0.99))
     assert any("beyond the SLO at 50 RPS may be its own doing" in line for line in explain(limited, judgement, slo))
     assert any("too slow here for 50 RPS" in line for line in explain(hopeless, judgement, slo))
+
+
+def test_a_step_in_which_the_generator_was_disturbed_is_done_once_more(context: Context) -> None:
+    # The engine shares its only core with a server that needs more of it than there is.
+    cores = tuple(sorted(os.sched_getaffinity(0)))[:1]
+    before = os.sched_getaffinity(0)
+    with serve(steady(0)) as server:
+        os.sched_setaffinity(0, cores)
+        try:
+            plan = Plan(server.url, (Step(4_000, 0.5),), (Exchange("{}", RIGHT),), repeat_disturbed=True, cores=cores)
+            (step,) = load(context, plan).steps
+        finally:
+            os.sched_setaffinity(0, before)
+    assert step.requests == 2_000
+    assert step.repeated
+    assert len(server.bodies) > WARM_UP + 2_500, "both were sent"
 
 
 def test_a_stall_shows_in_every_request_it_delayed(context: Context) -> None:

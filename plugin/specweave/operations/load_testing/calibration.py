@@ -10,10 +10,9 @@ from specweave.operations.load_testing.connection import Pool
 from specweave.operations.load_testing.outcomes import EngineError
 from specweave.operations.load_testing.plan import MOST_CONNECTIONS, Step, Target, schedule
 from specweave.operations.load_testing.run import Request, Run
+from specweave.operations.load_testing.statistics import MAX_GENERATOR_CPU, MAX_LATENESS_MS
 from specweave.operations.load_testing.summary import Calibration
 
-MAX_LATENESS_MS = 5.0
-MAX_CPU = 0.85
 _TRY_S = 0.4
 _TRIES = 6
 _REACH_S = 10.0
@@ -37,7 +36,7 @@ async def calibrate(target: Target, requests: Sequence[Request], rate: float) ->
         await pool.resize(min(MOST_CONNECTIONS, max(4, round(rate / 100))))
         found = await _try(pool, requests, rate)
         for _ in range(_TRIES - 1):
-            if found.lateness_p99_ms <= MAX_LATENESS_MS and found.cpu <= MAX_CPU:
+            if found.lateness_p99_ms <= MAX_LATENESS_MS and found.cpu <= MAX_GENERATOR_CPU:
                 break
             found = await _try(pool, requests, found.rate / 2)
     finally:

@@ -27,6 +27,7 @@ from specweave.operations.load_testing.outcomes import EngineError, Outcome
 from specweave.operations.load_testing.plan import Exchange, Plan, Search, Step, Target, parse_target, schedule
 from specweave.operations.load_testing.run import Request, Run
 from specweave.operations.load_testing.server_process import ServerProcesses
+from specweave.operations.load_testing.statistics import is_disturbed, summarize
 from specweave.operations.load_testing.summary import Calibration, StepSummary, Summary
 
 _WARM_UP_REQUESTS, _WARM_UP_RATE = 40, 100.0
@@ -107,15 +108,18 @@ class Engine:
         total = sum(step.duration_s for step in self._plan.steps)
         before = 0.0
         for number, step in enumerate(self._plan.steps):
-            summary, moments = await self._measure(number, step, part=(before / total, step.duration_s / total))
+            part = (before / total, step.duration_s / total)
+            summary, moments = await self._measure(number, step, part=part)
             before += step.duration_s
+            measured = summarize(step, moments, summary, slow_s=self._plan.timeout_s)
+            if self._plan.repeat_disturbed and is_disturbed(measured):
+                summary, moments = await self._measure(number, step, part=(before / total, 0.0), again=True)
             yield summary
             if not (moments["outcome"] == Outcome.CORRECT).any():
                 return
 
     async def _searched(self, wanted: Search) -> AsyncIterator[StepSummary]:
         from specweave.operations.load_testing.search import RateSearch  # noqa: PLC0415 - only a search judges here
-        from specweave.operations.load_testing.statistics import summarize  # noqa: PLC0415
 
         search, number = RateSearch(wanted), 0
         slow_s = wanted.latency_p95_ms / 1e3
@@ -159,11 +163,17 @@ class Engine:
         )
 
     async def _measure(
-        self, number: int, step: Step, *, part: tuple[float, float] | None = None, give_up_s: float | None = None
+        self,
+        number: int,
+        step: Step,
+        *,
+        part: tuple[float, float] | None = None,
+        give_up_s: float | None = None,
+        again: bool = False,
     ) -> tuple[StepSummary, dict[str, Any]]:
         """Run one step and keep its moments; `part` is where it lies in the whole: what was before, and its share."""
         connections = self._plan.connections or step.connections
-        if number:
+        if number or again:
             await self._settle()
         await self._pool.resize(connections)
         self._server.find()
@@ -189,6 +199,7 @@ class Engine:
             samples=run.samples,
             rate=step.rate,
             duration_s=step.duration_s,
+            repeated=again,
             cut_after_s=run.cut_after_s,
             server=(server, server_after) if server and server_after else None,
         )

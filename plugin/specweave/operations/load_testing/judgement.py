@@ -23,14 +23,12 @@ from typing import Literal
 
 import msgspec
 
-from specweave.operations.load_testing.statistics import Percentiles, StepMeasurement
+from specweave.operations.load_testing.statistics import StepMeasurement, is_disturbed
 from specweave.project import SloSettings
 
 Verdict = Literal["within", "beyond", "generator-limited", "undecided"]
 
 FEWEST_SAMPLES = 59
-MAX_LATENESS_OF_SLO = 0.05
-MAX_GENERATOR_CPU = 0.85
 HEADROOM = 0.8
 
 
@@ -63,14 +61,8 @@ def judge(steps: Sequence[StepMeasurement], slo: SloSettings) -> Judgement:
         verdicts=tuple(verdicts[step.rate] for step in steps),
         max_rps_within_slo=held,
         first_rps_beyond_slo=min(beyond, default=None),
-        disturbed=tuple(step.rate for step in steps if generator_was_limit(step, slo)),
+        disturbed=tuple(step.rate for step in steps if is_disturbed(step)),
     )
-
-
-def generator_was_limit(step: StepMeasurement, slo: SloSettings) -> bool:
-    """Whether the engine itself was late by more than 5 % of the SLO, or used more than 85 % of its core."""
-    lateness = _tail(step.generator.lateness, 0.99)
-    return lateness > MAX_LATENESS_OF_SLO * slo.latency_p95_ms or step.generator.cpu > MAX_GENERATOR_CPU
 
 
 def _verdict(step: StepMeasurement, slo: SloSettings) -> Verdict:
@@ -78,19 +70,13 @@ def _verdict(step: StepMeasurement, slo: SloSettings) -> Verdict:
         return "beyond"
     if step.latency.samples < FEWEST_SAMPLES:
         return "undecided"
-    latency = _tail(step.latency, 0.95)
+    latency = step.latency.p95 if step.latency.p95 is not None else step.latency.maximum or 0.0
     if latency <= slo.latency_p95_ms:
         return "within"
     without_generator = latency - 2 * (step.generator.lateness.maximum or 0.0)
-    if generator_was_limit(step, slo) and without_generator <= slo.latency_p95_ms:
+    if is_disturbed(step) and without_generator <= slo.latency_p95_ms:
         return "generator-limited"
     return "beyond"
-
-
-def _tail(values: Percentiles, quantile: float) -> float:
-    """The quantile where it is known, else the maximum."""
-    known = values.p99 if quantile > 0.95 else values.p95  # noqa: PLR2004 - the two that there are
-    return known if known is not None else values.maximum or 0.0
 
 
 def recommendation(judgement: Judgement, slo: SloSettings) -> tuple[str, str]:

@@ -86,6 +86,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         connections: overrides what each step asks for.
         seed: of the random arrivals.
         header_variables: header name → environment variable that holds its value, so that no secret is in the plan.
+        repeat_disturbed: do a step once more in which the engine was late or short of processor time.
         cores: where the engine runs; empty for anywhere.
         calibration_port: where a server listens on loopback that does nothing but answer, to learn what the engine can
             send on time; None for no such trial.
@@ -102,6 +103,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections: int | None = None
     seed: int = 0
     header_variables: dict[str, str] = {}
+    repeat_disturbed: bool = False
     cores: tuple[int, ...] = ()
     calibration_port: int | None = None
 

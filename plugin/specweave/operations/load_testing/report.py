@@ -3,18 +3,22 @@
 from collections.abc import Mapping, Sequence
 
 from specweave.files import rendering
-from specweave.operations.load_testing.calibration import MAX_CPU, MAX_LATENESS_MS
 from specweave.operations.load_testing.chart import chart_values
 from specweave.operations.load_testing.comparison import Change
 from specweave.operations.load_testing.judgement import (
     HEADROOM,
-    MAX_GENERATOR_CPU,
-    MAX_LATENESS_OF_SLO,
     Judgement,
     recommendation,
 )
 from specweave.operations.load_testing.measurement import Measurement
-from specweave.operations.load_testing.statistics import Percentiles, ServerUse, StepMeasurement
+from specweave.operations.load_testing.statistics import (
+    MAX_GENERATOR_CPU,
+    MAX_LATENESS_MS,
+    MAX_LATENESS_OF_P50,
+    Percentiles,
+    ServerUse,
+    StepMeasurement,
+)
 from specweave.operations.load_testing.summary import Calibration
 from specweave.project import SloSettings
 
@@ -86,7 +90,7 @@ def render_report(
             for step in measurement.steps
             for failure in step.failures
         ],
-        "lateness_limit": f"{MAX_LATENESS_OF_SLO * slo.latency_p95_ms:g} ms at P99",
+        "lateness_limit": f"{MAX_LATENESS_MS:g} ms at P99, or {MAX_LATENESS_OF_P50:.0%} of the P50 of the latency,",
         "cpu_limit": f"{MAX_GENERATOR_CPU:.0%}",
         "conditions": [
             *conditions.items(),
@@ -153,7 +157,7 @@ def _generator_limit(steps: Sequence[StepMeasurement], found: Calibration | None
     if found is None:
         return []
     said = f"lateness P99 {milliseconds(found.lateness_p99_ms)}, {found.cpu:.0%} of its core"
-    if found.lateness_p99_ms > MAX_LATENESS_MS or found.cpu > MAX_CPU:
+    if found.lateness_p99_ms > MAX_LATENESS_MS or found.cpu > MAX_GENERATOR_CPU:
         return [
             f"The load generator itself is too slow here for {found.rate:g} RPS ({said}): this machine is too busy."
         ]
@@ -215,7 +219,7 @@ def _row(step: StepMeasurement, verdict: str, disturbed: bool, timeout_ms: float
         "reconnects": step.generator.reconnects,
         "longest_queue": step.generator.longest_queue,
         "cpu": f"{step.generator.cpu:.0%}",
-        "disturbed": "disturbed" if disturbed else "",
+        "disturbed": ", ".join(["repeated"] * step.repeated + ["disturbed"] * disturbed),
         "p95_interval": _interval(step.p95_interval),
         "server": None if step.server is None else _server(step.server),
         **cells("", step.latency, timeout_ms),

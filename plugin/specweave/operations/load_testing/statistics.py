@@ -16,6 +16,9 @@ SAMPLES_FOR_INTERVAL = 1_000
 _BATCHES = 10
 # Student's t for a two-sided 95 % interval with 9 degrees of freedom.
 _T_OF_NINE = 2.262
+# Of the generator itself, lateness at P99; below a millisecond nobody reads it off a table of milliseconds.
+MAX_LATENESS_MS, MAX_LATENESS_OF_P50, NOTICEABLE_LATENESS_MS = 5.0, 0.1, 1.0
+MAX_GENERATOR_CPU = 0.85
 
 Floats = NDArray[np.float64]
 
@@ -99,6 +102,7 @@ class StepMeasurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         service_time: from the sending, correct answers only.
         cut: the step was ended early, because so many requests waited that it could only be beyond the SLO;
             `duration_s` and `requests` are those until then.
+        repeated: the generator was disturbed the first time, and this is the second.
         server: what the service used; None where it does not run on this machine.
         failures: by cause, most frequent first.
         generator: how well the engine kept its schedule.
@@ -116,7 +120,20 @@ class StepMeasurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     failures: tuple[Failure, ...]
     generator: Generator
     cut: bool = False
+    repeated: bool = False
     server: ServerUse | None = None
+
+
+def is_disturbed(step: StepMeasurement) -> bool:
+    """Whether the generator was late or short of processor time.
+
+    Late is more than 5 ms at P99, or more than a tenth of the latency's P50 where that is a millisecond or more; short
+    of processor time is more than 85 % of its core.
+    """
+    lateness, generator = step.generator.lateness, step.generator
+    late = lateness.p99 if lateness.p99 is not None else lateness.maximum or 0.0
+    allowed = min(MAX_LATENESS_MS, max(NOTICEABLE_LATENESS_MS, MAX_LATENESS_OF_P50 * (step.latency.p50 or 0.0)))
+    return late > allowed or generator.cpu > MAX_GENERATOR_CPU
 
 
 def percentiles(seconds: Floats) -> Percentiles:
@@ -195,6 +212,7 @@ def summarize(
             reconnects=summary.reconnects,
         ),
         cut=summary.cut_after_s is not None,
+        repeated=summary.repeated,
         server=_server_use(summary, len(due)),
     )
 

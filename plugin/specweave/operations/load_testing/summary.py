@@ -27,6 +27,7 @@ class StepSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         reconnects: how many had to be dialled during the step.
         longest_queue: most requests that waited for a connection at once.
         rate, duration_s: as planned.
+        repeated: the first try was disturbed.
         cut_after_s: when no more requests were started, seconds from the start; None where all were.
         server: what the service had used at the beginning and at the end, None where it is not on this machine.
         samples: the first case of each kind of failure.
@@ -40,6 +41,7 @@ class StepSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     samples: dict[str, str]
     rate: float
     duration_s: float
+    repeated: bool = False
     cut_after_s: float | None = None
     server: tuple[ServerSample, ServerSample] | None = None
 
