@@ -132,6 +132,19 @@ def name_of(task_id: str) -> str:
     return f"T-{number_of(task_id):03d}"
 
 
+def conflict(increment: Increment, claim: Claim) -> ConflictError:
+    """The error `task-claimed` for a claim of somebody else."""
+    since, until = claim.since.astimezone(UTC), claim.until.astimezone(UTC)
+    times = f"since {since:%H:%M} until {until:%H:%M} UTC"
+    if claim.process is None:
+        message = f"{claim.task} of {increment.id} is kept for {claim.name} {times}"
+        next_step = f"take another task: /sw:next; {claim.name} goes on with `--as {claim.name}`"
+    else:
+        message = f"{claim.task} of {increment.id} is being run by {claim.holder} {times}"
+        next_step = "take another task: /sw:next, or wait for that run to end; when its process ends, the task is free"
+    return ConflictError("task-claimed", message, next_step=next_step, details=claim.model_dump(mode="json"))
+
+
 @contextmanager
 def _locked(increment: Increment, task_id: str) -> Iterator[Path]:
     """The record of a task, while nobody else may change it."""
@@ -145,7 +158,7 @@ def _locked(increment: Increment, task_id: str) -> Iterator[Path]:
         try:
             lock.acquire(timeout=_PATIENCE_S, poll_interval=0.02)
         except Timeout:
-            raise _claimed(increment, task_id, _read(record)) from None
+            raise _taken(increment, task_id, _read(record)) from None
     try:
         yield record
     finally:
@@ -162,7 +175,7 @@ def _require_free(context: Context, increment: Increment, record: Path, name: st
             return known
     elif known.machine == _machine():
         return None
-    raise _claimed(increment, known.task, known)
+    raise conflict(increment, known)
 
 
 def _counts(claim: Claim, now: datetime) -> bool:
@@ -208,22 +221,14 @@ def _read(record: Path) -> Claim | None:
         return None
 
 
-def _claimed(increment: Increment, task_id: str, known: Claim | None) -> ConflictError:
-    if known is None:
-        return ConflictError(
-            "task-claimed",
-            f"{task_id} of {increment.id} was claimed this moment by another process",
-            next_step="run the command again, or take another task: /sw:next",
-        )
-    since, until = known.since.astimezone(UTC), known.until.astimezone(UTC)
-    times = f" since {since:%H:%M} until {until:%H:%M} UTC"
-    if known.process is None:
-        message = f"{known.task} of {increment.id} is kept for {known.name}{times}"
-        next_step = f"take another task: /sw:next; {known.name} goes on with `--as {known.name}`"
-    else:
-        message = f"{known.task} of {increment.id} is being run by {known.holder}{times}"
-        next_step = "take another task: /sw:next, or wait for that run to end; when its process ends, the task is free"
-    return ConflictError("task-claimed", message, next_step=next_step, details=known.model_dump(mode="json"))
+def _taken(increment: Increment, task_id: str, known: Claim | None) -> ConflictError:
+    if known is not None:
+        return conflict(increment, known)
+    return ConflictError(
+        "task-claimed",
+        f"{task_id} of {increment.id} was claimed this moment by another process",
+        next_step="run the command again, or take another task: /sw:next",
+    )
 
 
 def _folder(increment: Increment) -> Path:

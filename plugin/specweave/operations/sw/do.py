@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from specweave.command import Annotations, Command, CommittingRequest, CommittingResult, Context, IncrementName
 
 if TYPE_CHECKING:
+    from specweave.increments.claims import Claim
     from specweave.increments.store import Increment
     from specweave.operations.task_binding import Person
 
@@ -69,7 +70,7 @@ class Waiting(BaseModel):
     criteria: dict[str, str] = Field(description="Acceptance criteria that it has to meet: id to text.")
     files: list[str] = Field(description="Files that it is about, relative to the project.")
     test: str | None = Field(description="The command line that will show that it is done.")
-    kept_for: str | None = Field(None, description="Who it is kept for, see `as`.")
+    kept_for: str | None = Field(None, description="Who works on it, see `as`.")
 
 
 class ClaimedTask(BaseModel):
@@ -132,7 +133,7 @@ class DoResult(CommittingResult):
 
 def _details(waiting: Waiting) -> list[str]:
     """The first of the waiting tasks as its document has it, for whoever does it now."""
-    if waiting.reason not in {"no-command", "not-built", "test-failed"}:
+    if waiting.reason not in {"no-command", "not-built", "test-failed"}:  # others are told what to do in one sentence
         return []
     lines = ["", f"### {waiting.task} {waiting.title}"]
     lines += (
@@ -151,8 +152,8 @@ def run(request: DoRequest, context: Context) -> DoResult:
         ConflictError: `task-not-ready`, `increment-paused`, `increment-closed`; where a commit is asked for,
             `git-underway` and `merge-conflicts`.
     """
-    from specweave.increments import evidence, store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import committing, task_binding, task_schedule  # noqa: PLC0415
+    from specweave.increments import claims, evidence, store  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.operations import committing, task_binding, task_keeping, task_schedule  # noqa: PLC0415
     from specweave.operations.task_schedule import Wanted  # noqa: PLC0415
 
     increment = store.find(context.project, request.increment)
@@ -165,7 +166,10 @@ def run(request: DoRequest, context: Context) -> DoResult:
         name=request.as_ or context.actor,
     )
     outcome = task_schedule.run_ready(increment, context, wanted)
-    kept = None if request.dry_run else _keep(request, context, increment, outcome.waiting)
+    if request.as_ is not None and not request.dry_run:
+        task_keeping.keep_next(increment, context, outcome.waiting, request.as_)
+    held = claims.held(context, increment)
+    people = task_keeping.as_held(increment, outcome.waiting, held, request.as_)
     everything = task_binding.ordered(increment)
     standings = evidence.standings(increment, everything)
     commit = committing.commit_if_asked(request, increment, _what([ran.task.id for ran in outcome.ran]))
@@ -186,7 +190,7 @@ def run(request: DoRequest, context: Context) -> DoResult:
             )
             for ran in outcome.ran
         ],
-        waiting=[_waiting(increment, person, kept) for person in outcome.waiting],
+        waiting=[_waiting(increment, person, held.get(claims.name_of(person.task.id))) for person in people],
         claimed=[
             ClaimedTask(task=task.id, title=task.title) for task in everything if standings[task.id][0] == "claimed"
         ],
@@ -198,25 +202,7 @@ def run(request: DoRequest, context: Context) -> DoResult:
     )
 
 
-def _keep(
-    request: DoRequest, context: Context, increment: "Increment", waiting: "tuple[Person, ...]"
-) -> tuple[str, str] | None:
-    """Keep the first task that somebody has to do for whoever asks by name: its id and that name."""
-    from specweave.errors import ConflictError  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.increments import claims  # noqa: PLC0415
-
-    for person in waiting:
-        if request.as_ is None or person.reason not in {"no-command", "not-built", "test-failed"}:
-            continue
-        try:
-            claims.hand_out(context, increment, person.task.id, name=request.as_)
-        except ConflictError:
-            continue  # somebody else has it
-        return person.task.id, request.as_
-    return None
-
-
-def _waiting(increment: "Increment", person: "Person", kept: tuple[str, str] | None) -> Waiting:
+def _waiting(increment: "Increment", person: "Person", claim: "Claim | None") -> Waiting:
     from specweave.operations.task_brief import brief  # noqa: PLC0415 - a listing must stay cheap
 
     asked = brief(increment, person.task)
@@ -229,7 +215,7 @@ def _waiting(increment: "Increment", person: "Person", kept: tuple[str, str] | N
         criteria=asked.criteria,
         files=list(asked.files),
         test=person.task.test,
-        kept_for=kept[1] if kept and kept[0] == person.task.id else None,
+        kept_for=claim.name if claim else None,
     )
 
 
