@@ -214,6 +214,13 @@ IncrementName = Annotated[
     Field(description="Increment: number (0043), folder name, or unique prefix. Omit it where only one is open."),
 ]
 
+NamedIncrement = Annotated[
+    str,
+    BeforeValidator(_number_as_text),
+    Positional(),
+    Field(description="Increment: number (0043), folder name, or unique prefix."),
+]
+
 IncrementType = Literal["feature", "hotfix", "bug", "change-request", "refactor", "experiment", "deployment"]
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}

@@ -30,16 +30,17 @@ MOVES: Mapping[State, tuple[State, ...]] = {
     "abandoned": ("active",),
 }
 CLOSED: frozenset[str] = frozenset({"completed", "abandoned"})
+RESUMED: frozenset[str] = frozenset({"planned", "active", "ready_for_review"})
 # Words of other tools: what is not known counts as work that goes on.
 _MEANINGS: Mapping[str, State] = {"archived": "completed", "backlog": "planned"}
 WORDS: frozenset[str] = frozenset((*STATES, *_MEANINGS))
-_COMMANDS: Mapping[State, str] = {
-    "planned": "resume",
-    "active": "resume",
-    "ready_for_review": "resume",
-    "paused": "pause",
-    "completed": "done",
-    "abandoned": "abandon",
+_COMMANDS: Mapping[State, tuple[str, ...]] = {
+    "planned": ("do", "done", "pause", "abandon"),
+    "active": ("do", "done", "pause", "abandon"),
+    "ready_for_review": ("done", "pause", "abandon"),
+    "paused": ("resume", "abandon"),
+    "completed": ("reopen", "archive"),
+    "abandoned": ("reopen", "archive"),
 }
 
 
@@ -60,7 +61,13 @@ def meaning(status: str) -> State:
 
 
 def move(
-    context: Context, increment: Increment, to: State, *, reason: str | None = None, by: str | None = None
+    context: Context,
+    increment: Increment,
+    to: State,
+    *,
+    reason: str | None = None,
+    by: str | None = None,
+    facts: Mapping[str, object] | None = None,
 ) -> Change:
     """Bring an increment to another state, and remember that in its history; the same state again is no move.
 
@@ -70,6 +77,7 @@ def move(
         to: the state.
         reason: why, one line; to open again what is closed it has to be given.
         by: who, `context.actor` by default.
+        facts: more that its history keeps of this move; JSON types.
 
     Raises:
         ConflictError: `transition-not-allowed`, with the moves that are possible; `project-locked`.
@@ -80,9 +88,25 @@ def move(
     def step(document: dict[str, Any]) -> None:
         at = timestamp(context.host.now())
         change.append(advance(document, to, at=at, reason=reason, by=by or context.actor, name=increment.id))
+        if facts and change[0].before != change[0].after:
+            document["history"][-1].update(facts)
 
     store.update_metadata(increment, step, context.host.now)
     return change[0]
+
+
+def require(increment: Increment, to: State) -> str:
+    """The status word of an increment that may come to another state, or is in it.
+
+    Raises:
+        ConflictError: `transition-not-allowed`.
+        InvalidInputError: `metadata-invalid`.
+    """
+    status = increment.metadata().status
+    before = meaning(status)
+    if before != to and to not in MOVES[before]:
+        raise _not_allowed(increment.id, before, to)
+    return status
 
 
 def advance(document: dict[str, Any], to: State, *, at: str, reason: str | None, by: str, name: str) -> Change:
@@ -121,29 +145,49 @@ def advance(document: dict[str, Any], to: State, *, at: str, reason: str | None,
     return Change(status, to)
 
 
-def before_pause(document: Mapping[str, Any]) -> State:
-    """The state that a paused increment was in: what its history says, else `active`."""
+def before_pause(increment: Increment) -> State:
+    """The state that a paused increment was in: what its history says, else `active`.
+
+    Raises:
+        ConflictError: `transition-not-allowed` where it is not paused.
+        InvalidInputError: `metadata-invalid`.
+    """
+    document = metadata_file.read_document(increment.folder)
+    present = meaning(metadata_file.status_of(document.get("status")))
+    if present != "paused":
+        raise _not_allowed(increment.id, present, "active")
     history = document.get("history")
     for entry in reversed(history if isinstance(history, list) else []):
         if isinstance(entry, dict) and entry.get("to") == "paused":
             state = meaning(metadata_file.status_of(entry.get("from")))
-            return state if state in MOVES["paused"] and state not in CLOSED else "active"
+            return state if state in RESUMED else "active"
     return "active"
 
 
-def _not_allowed(name: str, before: State, to: State) -> ConflictError:
+def require_closed(increment: Increment) -> None:
+    """Refuse an increment that is open.
+
+    Raises:
+        ConflictError: `transition-not-allowed`.
+        InvalidInputError: `metadata-invalid`.
+    """
+    state = meaning(increment.metadata().status)
+    if state not in CLOSED:
+        raise _not_allowed(increment.id, state, "closed")
+
+
+def _not_allowed(name: str, before: State, wanted: State | Literal["closed"]) -> ConflictError:
     number = name.partition("-")[0]
-    possible = MOVES[before]
-    if before in CLOSED:
-        step = f'open it again: `/sw:reopen {number} --reason "why"`'
-    else:
-        commands = dict.fromkeys(_COMMANDS[state] for state in possible if state not in {"active", "ready_for_review"})
-        if before == "paused":
-            commands = dict.fromkeys(("resume", "abandon"))
-        step = "possible are " + ", ".join(f"`/sw:{command} {number}`" for command in commands)
+    why = {"reopen": ' --reason "why"'}
+    commands = [f"`/sw:{command} {number}{why.get(command, '')}`" for command in _COMMANDS[before]]
+    complaints = {
+        "closed": "completed or abandoned ones alone are archived and reopened",
+        "active": "paused ones alone are resumed" if before != "paused" else "",
+    }
+    complaint = complaints.get(wanted) or f"it cannot become {wanted.replace('_', ' ')} from there"
     return ConflictError(
         "transition-not-allowed",
-        f"{name} is {before.replace('_', ' ')} and cannot become {to.replace('_', ' ')}",
-        next_step=step,
-        details={"status": before, "wanted": to, "possible": list(possible)},
+        f"{name} is {before.replace('_', ' ')}: {complaint}",
+        next_step=f"possible from here: {', '.join(commands)}",
+        details={"status": before, "wanted": wanted, "possible": list(MOVES[before])},
     )

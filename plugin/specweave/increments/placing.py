@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from specweave.errors import ConflictError
+from specweave.errors import ConflictError, InvalidInputError
 from specweave.files import atomic
 from specweave.project import Project
 
@@ -38,6 +38,31 @@ def place(project: Project, identifier: str, files: Mapping[str, bytes], owned: 
             shutil.rmtree(staging, ignore_errors=True)
             raise
         atomic.sync_folder(increments)
+    return target
+
+
+def move(folder: Path, parent: Path) -> Path:
+    """Put the folder of an increment into another folder in one step; the caller holds the lock.
+
+    Raises:
+        ConflictError: `increment-exists` where one of its name is there.
+        InvalidInputError: `path-is-link` where the other folder is a symbolic link.
+        HostError: it cannot be moved; it is where it was then.
+    """
+    target = parent / folder.name
+    if parent.is_symlink():
+        raise InvalidInputError("path-is-link", f"{parent} is a symbolic link", next_step="put a folder there")
+    if target.exists() or target.is_symlink():
+        raise ConflictError(
+            "increment-exists",
+            f"{target} exists already",
+            next_step="compare the two, and remove or rename one of them",
+        )
+    with atomic.coded_errors(target):
+        parent.mkdir(exist_ok=True)
+        folder.rename(target)
+        atomic.sync_folder(parent)
+        atomic.sync_folder(folder.parent)
     return target
 
 

@@ -183,6 +183,16 @@ def _matching(increments: Sequence[Increment], wanted: str) -> list[Increment]:
     ]
 
 
+def put_away(increment: Increment) -> Increment:
+    """Move an increment among those that are archived: it keeps its number, and lists leave it out; see `placing`."""
+    return _moved(increment, increment.project.state / "increments" / ARCHIVE)
+
+
+def bring_back(increment: Increment) -> Increment:
+    """Move an archived increment among the others; see `placing.move` for what may go wrong."""
+    return _moved(increment, increment.project.state / "increments")
+
+
 def update_metadata(
     increment: Increment, mutate: Callable[[dict[str, Any]], None], clock: Callable[[], datetime]
 ) -> None:
@@ -232,6 +242,11 @@ def _part(path: Path) -> str:
 def next_number(project: Project) -> str:
     """The number that the next increment would get now: `0044`."""
     return f"{_free_number(project, None):0{_NUMBER_DIGITS}d}"
+
+
+def _moved(increment: Increment, parent: Path) -> Increment:
+    with project_lock(increment.project):
+        return Increment(increment.project, placing.move(increment.folder, parent))
 
 
 def _free_number(project: Project, wanted: int | None) -> int:

@@ -145,7 +145,7 @@ def files_in(document: Document, place: Place) -> tuple[str, ...]:
         return ()
     if field.value:
         return tuple(dict.fromkeys(_paths(field.value)))
-    found = []
+    found: list[str] = []
     for line in document.lines[field.line + 1 : place.end]:
         item = _BULLET.match(line)
         if item is None and (line.strip() or found):

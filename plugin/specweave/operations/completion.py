@@ -1,0 +1,107 @@
+"""What is missing before an increment is done: criterion by criterion, with the reason and what would show it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from specweave.increments import binding, criteria, evidence, tasks
+from specweave.increments.criteria import Criterion
+from specweave.increments.store import Increment
+from specweave.increments.tasks import Standing, Task
+
+State = Literal["none", "failed", "stale", "claimed"]
+
+_STATES: Mapping[Standing, State] = {"failed": "failed", "stale": "stale", "claimed": "claimed"}
+_ORDER: tuple[State, ...] = ("failed", "stale", "claimed", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that is not shown.
+
+    Attributes:
+        criterion: its id; None for a task that is left to do and satisfies no criterion, and where there is nothing
+            to be done at all.
+        text: of the criterion, or the title of the task.
+        state: `none` where nothing was run, else what is wrong with the evidence.
+        task: the one whose evidence is missing; None for a criterion that no task satisfies.
+        why: a few words.
+        command: what would show it, None where only people can say so.
+        action: what to do, one sentence.
+    """
+
+    criterion: str | None
+    text: str
+    state: State
+    task: str | None
+    why: str
+    command: str | None
+    action: str
+
+
+def gaps(increment: Increment) -> tuple[Gap, ...]:
+    """What is missing, in the order of spec.md, then of the tasks; nothing where all is shown.
+
+    Raises:
+        InvalidInputError: a document cannot be read.
+    """
+    everything = tasks.read(increment)
+    found = evidence.standings(increment, everything)
+    demanded = criteria.read(increment).criteria
+    missing = [gap for criterion in demanded for gap in _of_criterion(increment, criterion, everything, found)]
+    known = {criterion.id for criterion in demanded}
+    missing += [
+        _gap(increment, None, task.title, task, found[task.id])
+        for task in everything
+        if not known.intersection(task.criteria) and not evidence.is_done(task, found[task.id][0])
+    ]
+    if not demanded and not everything:
+        action = "write its criteria in spec.md, and the tasks that satisfy them in tasks.md"
+        missing.append(Gap(None, "", "none", None, "it has neither criteria nor tasks", None, action))
+    return tuple(missing)
+
+
+def _of_criterion(
+    increment: Increment, criterion: Criterion, everything: Sequence[Task], found: Mapping[str, tuple[Standing, str]]
+) -> Iterator[Gap]:
+    satisfying = [task for task in everything if criterion.id in task.criteria]
+    if not satisfying:
+        why = "its box is ticked, but no task satisfies it" if criterion.marked else "no task satisfies it"
+        action = f"name {criterion.id} in **Satisfies ACs** of the task that shows it"
+        state: State = "claimed" if criterion.marked else "none"
+        yield Gap(criterion.id, criterion.text, state, None, why, None, action)
+    for task in satisfying:
+        if found[task.id][0] != "passed":
+            yield _gap(increment, criterion.id, criterion.text, task, found[task.id])
+
+
+def _gap(increment: Increment, criterion: str | None, text: str, task: Task, standing: tuple[Standing, str]) -> Gap:
+    stands, why = standing
+    state = _STATES.get(stands, "none")
+    reason = {
+        "open": why or "it was not run yet",
+        "skipped": "it was left out",
+        "claimed": "its box is ticked, but nothing shows it",
+    }.get(stands, why)
+    if binding.needs_evidence(task):
+        command = f"/sw:do {increment.number} --task {task.id}"
+        does = task.run or task.test
+        return Gap(criterion, text, state, task.id, reason, command, f"run `{command}`: it runs `{does}`")
+    if task.run is not None:
+        action = f"{task.run.split()[0]} is not built yet: only people can say that {task.id} is done"
+    elif stands in {"claimed", "skipped"} or criterion is not None:
+        action = f"give {task.id} a **Test** or **Run** line that shows it"
+    else:
+        action = f"do {task.id}, then tick it in {task.document}"
+    return Gap(criterion, text, state, task.id, reason, None, action)
+
+
+def in_short(missing: Sequence[Gap]) -> list[str]:
+    """The criteria and tasks that are not shown, each once with its worst state: `AC-US1-01 (stale)`."""
+    states: dict[str, State] = {}
+    for gap in missing:
+        name = gap.criterion or gap.task or ""
+        known = states.get(name)
+        if known is None or _ORDER.index(gap.state) < _ORDER.index(known):
+            states[name] = gap.state
+    return [f"{name} ({state})" for name, state in states.items() if name]
