@@ -54,6 +54,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("sw", "archive", "Put a completed or abandoned increment away"),
     Entry("sw", "restore", "Bring an archived increment back"),
     Entry("sw", "sync", "Repair what has drifted between metadata.json, documents and reports"),
+    Entry("sw", "migrate", "Bring increments of older SpecWeave generations to this format, losing nothing"),
     Entry("sw", "adopt", "Make an increment of a list of tasks, a spec-kit feature or an OpenSpec change"),
     Entry("ml", "inspect", "Read a trained model and its data: inputs, outputs, statistics"),
     Entry("ml", "deploy-prepare", "Make a deployment increment: model package, deployment.yaml, artifacts"),

@@ -21,6 +21,7 @@ from specweave.errors import (
     SpecweaveError,
 )
 from specweave.files import atomic
+from specweave.operations.validation import reference
 from specweave.registry import ENTRIES, Entry
 from specweave.texts import command_text
 
@@ -77,6 +78,7 @@ def write(root: Path | None = None) -> list[str]:
 def files(root: Path) -> dict[str, bytes]:
     """Every generated file: relative path to content."""
     made = {".claude-plugin/marketplace.json": _json(_marketplace()), "docs/commands.md": _reference().encode()}
+    made[reference.PATH] = reference.page(_NOTICE.format(source="plugin/specweave/operations/validation/")).encode()
     for plugin, description in _DESCRIPTIONS.items():
         manifest = _json(_manifest(plugin, description))
         made[f"plugin/{plugin}/plugin.json"] = manifest

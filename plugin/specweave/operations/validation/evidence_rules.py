@@ -1,0 +1,216 @@
+"""Rules for state and evidence: that what metadata.json says is shown, by reports that are there and of today."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from specweave.errors import SpecweaveError
+from specweave.increments import metadata as metadata_file
+from specweave.increments import reports
+from specweave.operations import synchronization
+from specweave.operations.validation.rule import Problem, Rule
+from specweave.operations.validation.subject import Subject
+
+
+def _drift(subject: Subject) -> Iterator[Problem]:
+    if subject.metadata is None or not subject.stored:
+        return
+    try:
+        repairs = synchronization.repairs(subject.increment)
+    except SpecweaveError:
+        return  # what cannot be read is said by the rules for that
+    for repair in repairs:
+        yield Problem(repair.drift, repair.file, repair.line)
+
+
+def _missing(subject: Subject) -> Iterator[Problem]:
+    for task in subject.tasks:
+        if _standing(subject, task.id) == "claimed" and (task.run or task.test):
+            line = subject.line_of(task, "status")
+            yield Problem(f"{task.id} is ticked, and nothing was run that shows it", task.document, line)
+
+
+def _claimed(subject: Subject) -> Iterator[Problem]:
+    for task in subject.tasks:
+        if _standing(subject, task.id) == "claimed" and not (task.run or task.test):
+            yield Problem(f"{task.id} is done by a person's word", task.document, subject.line_of(task, "status"))
+
+
+def _stale(subject: Subject) -> Iterator[Problem]:
+    for task in subject.tasks:
+        standing, why = subject.standings.get(task.id, ("open", ""))
+        # A report that is gone has a rule of its own.
+        if standing == "stale" and _report_path(subject, task.evidence or ""):
+            yield Problem(f"{task.id}: {why}", task.document, subject.line_of(task, "evidence"))
+
+
+def _dangling(subject: Subject) -> Iterator[Problem]:
+    for task in subject.tasks:
+        if task.evidence and not _report_path(subject, task.evidence):
+            line = subject.line_of(task, "evidence")
+            yield Problem(f"the evidence of {task.id} is {task.evidence[:80]}, which is not there", task.document, line)
+
+
+def _contradicted(subject: Subject) -> Iterator[Problem]:
+    states = subject.metadata.tasks if subject.metadata else {}
+    for task_id, state in states.items():
+        path = _report_path(subject, state.evidence) if state.evidence else None
+        said = _data(path.with_suffix(".json")) if path else None
+        if said is not None and isinstance(said.get("passed"), bool) and said["passed"] != state.passed:
+            word = "passed" if state.passed else "failed"
+            yield Problem(
+                f"metadata.json says that {task_id} {word}, {state.evidence} says the opposite", metadata_file.FILE
+            )
+
+
+def _unreadable_reports(subject: Subject) -> Iterator[Problem]:
+    readable = {report.number for report in reports.reports(subject.increment)}
+    for number, path in sorted(reports.files(subject.increment)):
+        if path.suffix == ".json" and number not in readable:
+            yield Problem(f"{path.name} is no report", f"{reports.FOLDER}/{path.name}")
+
+
+def _incomplete_reports(subject: Subject) -> Iterator[Problem]:
+    found = sorted(reports.files(subject.increment))
+    whole = {path.stem for _, path in found if path.suffix == ".json"}
+    for _, path in found:
+        if path.suffix == ".md" and path.stem not in whole:
+            yield Problem(f"{path.name} has no {path.stem}.json beside it", f"{reports.FOLDER}/{path.name}")
+
+
+def _orphan_states(subject: Subject) -> Iterator[Problem]:
+    if not subject.tasks or subject.metadata is None:
+        return
+    known = {task.id for task in subject.tasks}
+    for task_id in subject.metadata.tasks:
+        if task_id not in known:
+            yield Problem(f"metadata.json has a state of {task_id[:40]}, which no document has", metadata_file.FILE)
+
+
+def _closed_without_evidence(subject: Subject) -> Iterator[Problem]:
+    if subject.metadata is None or subject.metadata.status != "completed" or _reason(subject.stored):
+        return
+    shown = {
+        name
+        for task in subject.tasks
+        for name in task.criteria
+        if _standing(subject, task.id) == "passed" or (_standing(subject, task.id) == "claimed" and not task.run)
+    }
+    for criterion in subject.specification.criteria:
+        if criterion.id not in shown:
+            yield Problem(
+                f"the increment is completed, and nothing shows {criterion.id}", criterion.document, criterion.line
+            )
+
+
+def _reason(document: Mapping[str, Any]) -> object:
+    history = document.get("history")
+    moves = [entry for entry in history if isinstance(entry, dict)] if isinstance(history, list) else []
+    return next((move.get("reason") for move in reversed(moves) if move.get("to") == "completed"), None)
+
+
+def _standing(subject: Subject, task_id: str) -> str:
+    return subject.standings.get(task_id, ("open", ""))[0]
+
+
+def _report_path(subject: Subject, evidence: str) -> Path | None:
+    try:
+        path = (subject.folder / evidence).resolve()
+        inside = path.is_relative_to(subject.folder.resolve())
+        return path if inside and path.is_file() else None
+    except (OSError, ValueError, RuntimeError):
+        return None
+
+
+def _data(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+RULES = (
+    Rule(
+        "state-drift",
+        "warning",
+        "Documents and metadata.json say different things",
+        "metadata.json holds the state and the documents show it. They part when a process is killed between two "
+        "writes, after a merge, or when somebody edits one of them. What a person ticked is no drift but a claim.",
+        "run `/sw:sync`, which says what it repairs",
+        _drift,
+    ),
+    Rule(
+        "evidence-missing",
+        "warning",
+        "A task with a command or a test is ticked without evidence",
+        "Somebody says it is done and nothing shows it. The tick stays; `/sw:do` runs the task all the same.",
+        "run `/sw:do`",
+        _missing,
+    ),
+    Rule(
+        "task-claimed",
+        "information",
+        "A person's task is done by that person's word",
+        "It has neither **Run** nor **Test**, so nothing can show it.",
+        "nothing, or bind a **Test** line to it",
+        _claimed,
+    ),
+    Rule(
+        "evidence-stale",
+        "warning",
+        "Evidence is about another content than the present one",
+        "The files it was about, or the words of the task or of its criteria, changed since.",
+        "run `/sw:do`, which runs the task again",
+        _stale,
+    ),
+    Rule(
+        "evidence-dangling",
+        "error",
+        "The report that a task names as its evidence is not there",
+        "What cannot be read shows nothing.",
+        "restore the report from git, or run the task again",
+        _dangling,
+    ),
+    Rule(
+        "evidence-contradicted",
+        "error",
+        "metadata.json and the report say different things of the same run",
+        "One of them was edited by hand: reports are written once and never changed.",
+        "restore both from git, or run the task again",
+        _contradicted,
+    ),
+    Rule(
+        "report-unreadable",
+        "warning",
+        "A report for programs cannot be read",
+        "It counts for nothing: no gate and no task sees it.",
+        "restore it from git, or run the task again",
+        _unreadable_reports,
+    ),
+    Rule(
+        "report-incomplete",
+        "information",
+        "A report for people has none for programs beside it",
+        "The command was stopped while it wrote the report, which counts for nothing.",
+        "run the task again; the page can be removed",
+        _incomplete_reports,
+    ),
+    Rule(
+        "state-orphan",
+        "information",
+        "metadata.json has a state of a task that no document has",
+        "The task was renumbered or removed. The state is kept.",
+        "nothing, or give the task its number back",
+        _orphan_states,
+    ),
+    Rule(
+        "closed-without-evidence",
+        "warning",
+        "A completed increment has criteria that nothing shows",
+        "It was closed by another tool or by hand. One that `/sw:done` closed for a reason is not looked at.",
+        "reopen it with `/sw:reopen`, or close it with a reason",
+        _closed_without_evidence,
+    ),
+)
