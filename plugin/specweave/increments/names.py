@@ -8,8 +8,8 @@ from specweave.errors import InvalidInputError
 
 _ID = re.compile(r"(?P<number>\d{4,6})-(?P<slug>[a-z0-9]+(?:-[a-z0-9]+)*)")
 _LIKE_ID = re.compile(r"\d{4,6}(?:-|$)")
-# Folders of older tools: three digits, capitals, an E for an increment that came from elsewhere.
-_FOLDER = re.compile(r"(?P<number>\d{1,6})E?(?:-.*)?", re.DOTALL)
+# Folders of older tools: three digits, capitals, a letter for an increment that came from elsewhere (E, J for Jira).
+_FOLDER = re.compile(r"(?P<number>\d{1,6})[A-Z]?(?:-.*)?", re.DOTALL)
 _CLIMBING = re.compile(r"\.\.[/\\]|[/\\]\.\.")
 _SLUG_CHARACTERS = 60
 _TITLE_CHARACTERS = 120
