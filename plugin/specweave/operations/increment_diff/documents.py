@@ -39,11 +39,12 @@ def _sections(told: Told) -> Iterator[tuple[tuple[str, int], str]]:
     document = told.document
     if document.frontmatter:
         yield (FRONTMATTER, 0), document.frontmatter
-    start = len(document.frontmatter.splitlines()) + 2 if document.frontmatter else 0
     headings = document.headings
-    yield (TOP, 0), _text(told, start, headings[0].line if headings else len(document.lines))
+    top = _text(told, 0, headings[0].line if headings else len(document.lines))
+    yield (TOP, 0), top.replace(document.frontmatter, "", 1)
     seen: dict[str, int] = {}
-    for heading, end in zip(headings, [*(it.line for it in headings[1:]), len(document.lines)], strict=True):
+    ends = [*(heading.line for heading in headings), len(document.lines)]
+    for heading, end in zip(headings, ends[1:], strict=True):
         yield (heading.text, seen.get(heading.text, 0)), _text(told, heading.line, end)
         seen[heading.text] = seen.get(heading.text, 0) + 1
 

@@ -52,7 +52,7 @@ def lines_of(files: Sequence[FileLines], unshown: Sequence[str]) -> list[str]:
         lines += [code_span(file.path), "", code_block(file.diff).replace("```\n", "```diff\n", 1), ""]
         lines += [f"{file.left_out} more lines of it are left out.", ""] if file.left_out else []
     if unshown:
-        lines += [f"Lines of {len(unshown)} more files are left out: {_listed(unshown)}.", ""]
+        lines += [f"Lines of other files are left out: {_listed(unshown)}.", ""]
     return lines
 
 
