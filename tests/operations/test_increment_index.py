@@ -269,10 +269,10 @@ def test_a_link_to_a_folder_is_followed_each_time(context: Context, tmp_path: Pa
 
 
 def test_what_lies_behind_a_link_to_a_file_is_watched(context: Context) -> None:
-    for path in (context.project.root / "src" / "one.py", *context.project.root.glob("src/**/two.py")):
-        path.symlink_to(path.rename(path.with_name("target.txt")))
+    path, target = context.project.root / "src" / "one.py", context.project.root / "target.py"
+    path.symlink_to(path.rename(target))
     fill(context)
-    (context.project.root / "src" / "target.txt").write_text("2\n")
+    target.write_text("2\n")
     assert by_index(context) == by_files(context)
     assert [note.why for note in by_index(context)[0].notes] == ["src/one.py changed"]
 
