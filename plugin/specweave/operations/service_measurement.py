@@ -153,7 +153,7 @@ def measure(
     figures = _data(place, plan, measurement, judgement, slo=settings.slo, served=served)
     data = {**figures, "content": place.content and about.digest}
     earlier = earlier_measurement.find(increment, package.name, data) if same_model else None
-    markdown, chart = render_report(
+    markdown, charts = render_report(
         measurement,
         judgement,
         settings.slo,
@@ -177,7 +177,7 @@ def measure(
         if same_model
         else None,
         environment=environment,
-        attachments={".svg": chart},
+        attachments=charts,
         head=head,
         content=about,
     )

@@ -57,7 +57,7 @@ steps = st.builds(
 
 @given(st.lists(steps, min_size=1, max_size=6, unique_by=lambda step: step.rate))
 def test_any_measurement_gives_a_chart_whose_marks_lie_on_it_and_a_whole_table(measured: list[StepMeasurement]) -> None:
-    markdown, chart = render_report(
+    markdown, charts = render_report(
         Measurement(tuple(measured), {"cores": "2"}, {"python": "3.11.7"}),
         judge(measured, SLO),
         SLO,
@@ -66,7 +66,9 @@ def test_any_measurement_gives_a_chart_whose_marks_lie_on_it_and_a_whole_table(m
         remarks=["A | remark"],
         conditions={"service": "its own | one"},
     )
-    drawing = ET.fromstring(chart.decode())  # noqa: S314 - our own drawing
+    over_time = ET.fromstring(charts["-over-time.svg"].decode())  # noqa: S314 - our own drawing
+    assert over_time.find(f"{SVG}title") is not None
+    drawing = ET.fromstring(charts[".svg"].decode())  # noqa: S314 - our own drawing
     width, height = float(drawing.attrib["width"]), float(drawing.attrib["height"])
     marks = drawing.findall(f"{SVG}circle")
     known = [getattr(step.latency, name) is not None for step in measured for name in ("p50", "p95", "p99")]

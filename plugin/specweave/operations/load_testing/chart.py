@@ -1,8 +1,9 @@
-"""Latency percentiles against the rate, as the values of a small SVG: both axes logarithmic, the SLO as a line."""
+"""Latency against the rate and over time, as small SVGs: latency on a logarithmic axis, the SLO as a line."""
 
 import math
 from collections.abc import Sequence
 
+from specweave.files import rendering
 from specweave.operations.load_testing.judgement import Judgement
 from specweave.operations.load_testing.statistics import StepMeasurement
 from specweave.project import SloSettings
@@ -13,6 +14,8 @@ _LEGEND_X, _LEGEND_STEP = 468, 66
 _SHORTEST_MS = 0.01
 _NARROWEST_TICK = 44
 _QUANTILES = (("p50", "P50"), ("p95", "P95"), ("p99", "P99"))
+_OVER_TIME = (("p50", "P50"), ("p95", "P95"), ("p99", "Max"))
+_ROOMY = 60
 
 
 class _Axis:
@@ -26,50 +29,99 @@ class _Axis:
         return round(self._start + (math.log10(value) - self._low) * self._per_decade, 1)
 
 
-def chart_values(steps: Sequence[StepMeasurement], judgement: Judgement, slo: SloSettings) -> dict[str, object]:
-    """The values of `templates/load-test/latency.svg.j2`."""
+def rate_chart(steps: Sequence[StepMeasurement], judgement: Judgement, slo: SloSettings) -> bytes:
+    """P50, P95 and P99 of each rate; both axes logarithmic."""
     points = [
         (style, step.rate, max(value, _SHORTEST_MS), verdict == "within")
         for step, verdict in zip(steps, judgement.verdicts, strict=True)
         for style, _ in _QUANTILES
         if (value := getattr(step.latency, style)) is not None
     ]
-    durations = [value for _, _, value, _ in points]
-    low, high, y_marks = _decades([*durations, slo.latency_p95_ms])
     rates = [step.rate for step in steps]
     x = _Axis(min(rates) / 1.25, max(rates) * 1.25, _LEFT, _RIGHT)
+    return _drawn(
+        "Latency by request rate",
+        "requests per second (log scale; hollow: not within the SLO)",
+        "; ".join(
+            f"{step.rate:g} RPS: " + ", ".join(f"{label} {_number(step, style)}" for style, label in _QUANTILES)
+            for step in steps
+        ),
+        [
+            (style, x(rate), value, within, f"{label} at {rate:g} RPS: {value:.3g} ms")
+            for style, label in _QUANTILES
+            for name, rate, value, within in sorted(points, key=lambda point: point[1])
+            if name == style
+        ],
+        _spaced([{"at": x(rate), "text": f"{rate:g}"} for rate in sorted(rates)]),
+        _QUANTILES,
+        slo,
+    )
+
+
+def time_chart(steps: Sequence[StepMeasurement], slo: SloSettings) -> bytes:
+    """P50, P95 and the slowest of each second, one step after the other."""
+    total = sum(step.duration_s for step in steps)
+    width = (_RIGHT - _LEFT) / total
+    points: list[tuple[str, float, float, bool, str]] = []
+    ticks: list[dict[str, object]] = []
+    before = 0.0
+    for step in steps:
+        ticks.append({"at": round(_LEFT + before * width, 1), "text": f"{step.rate:g} RPS"})
+        for interval in step.timeline:
+            at = round(_LEFT + (before + interval.start_s) * width, 1)
+            for style, value in (("p50", interval.p50), ("p95", interval.p95), ("p99", interval.maximum)):
+                if value is not None:
+                    label = dict(_OVER_TIME)[style]
+                    said = f"{label} at {interval.start_s:g} s of {step.rate:g} RPS: {value:.3g} ms"
+                    points.append((style, at, max(value, _SHORTEST_MS), value <= slo.latency_p95_ms, said))
+        before += step.duration_s
+    description = f"{len(points)} values over {total:g} s"
+    caption = "time, one rate after the other (hollow: above the SLO)"
+    return _drawn("Latency over time", caption, description, points, _spaced(ticks), _OVER_TIME, slo)
+
+
+def _drawn(  # noqa: PLR0917 - private; the parts of a drawing
+    title: str,
+    caption: str,
+    description: str,
+    points: Sequence[tuple[str, float, float, bool, str]],
+    x_ticks: Sequence[dict[str, object]],
+    legend: Sequence[tuple[str, str]],
+    slo: SloSettings,
+) -> bytes:
+    low, high, marks = _decades([*(point[2] for point in points), slo.latency_p95_ms])
     y = _Axis(low, high, _BOTTOM, _TOP)
-    lines = [
-        {
-            "style": style,
-            "points": [
-                {"x": x(rate), "y": y(value), "within": within, "text": f"{label} at {rate:g} RPS: {value:.3g} ms"}
-                for name, rate, value, within in sorted(points, key=lambda point: point[1])
-                if name == style
-            ],
-        }
-        for style, label in _QUANTILES
-    ]
-    return {
+    values = {
+        "title": title,
+        "caption": caption,
         "width": _WIDTH,
         "height": _HEIGHT,
         "left": _LEFT,
         "right": _RIGHT,
         "top": _TOP,
         "bottom": _BOTTOM,
-        "description": "; ".join(
-            f"{step.rate:g} RPS: " + ", ".join(f"{label} {_number(step, style)}" for style, label in _QUANTILES)
-            for step in steps
-        ),
+        "description": description,
         "legend": [
             {"style": style, "text": text, "x": _LEGEND_X + _LEGEND_STEP * place}
-            for place, (style, text) in enumerate((*_QUANTILES, ("slo", "SLO P95")))
+            for place, (style, text) in enumerate((*legend, ("slo", "SLO P95")))
         ],
-        "x_ticks": _spaced([{"at": x(rate), "text": f"{rate:g}"} for rate in sorted(rates)]),
-        "y_ticks": [{"at": y(mark), "text": f"{mark:g}"} for mark in y_marks],
+        "x_ticks": x_ticks,
+        "y_ticks": [{"at": y(mark), "text": f"{mark:g}"} for mark in marks],
         "slo": {"at": y(slo.latency_p95_ms), "text": f"SLO: P95 {slo.latency_p95_ms:g} ms"},
-        "lines": lines,
+        "radius": 4 if len(points) <= _ROOMY else 1.5,
+        "lines": [
+            {
+                "style": style,
+                "points": [
+                    {"x": at, "y": y(value), "within": within, "text": text}
+                    for name, at, value, within, text in points
+                    if name == style
+                ],
+            }
+            for style, _ in legend
+        ],
     }
+    return rendering.render("chart", values)["latency.svg"]
 
 
 def _number(step: StepMeasurement, style: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from specweave.files import rendering
-from specweave.operations.load_testing.chart import chart_values
+from specweave.operations.load_testing.chart import rate_chart, time_chart
 from specweave.operations.load_testing.comparison import Change
 from specweave.operations.load_testing.judgement import (
     HEADROOM,
@@ -56,8 +56,8 @@ def render_report(
     conditions: Mapping[str, str],
     earlier: str = "",
     changes: Sequence[Change] = (),
-) -> tuple[str, bytes]:
-    """The report in markdown and its chart.
+) -> tuple[str, dict[str, bytes]]:
+    """The report in markdown and its charts, by the suffix of their attachments.
 
     Args:
         measurement: what was measured.
@@ -97,10 +97,12 @@ def render_report(
             *measurement.machine.items(),
             ("load generator", ", ".join(f"{name} {version}" for name, version in measurement.versions.items())),
         ],
-        **chart_values(measurement.steps, judgement, slo),
     }
     files = rendering.render("load-test", values)
-    return files["report.md"].decode(), files["latency.svg"]
+    return files["report.md"].decode(), {
+        ".svg": rate_chart(measurement.steps, judgement, slo),
+        "-over-time.svg": time_chart(measurement.steps, slo),
+    }
 
 
 def explain(measurement: Measurement, judgement: Judgement, slo: SloSettings) -> list[str]:

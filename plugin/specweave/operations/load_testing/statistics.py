@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from specweave.operations.load_testing.archive import Interval, histogram, timeline
 from specweave.operations.load_testing.outcomes import Outcome, name
 from specweave.operations.load_testing.plan import Step
 from specweave.operations.load_testing.summary import StepSummary
@@ -102,6 +103,8 @@ class StepMeasurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         service_time: from the sending, correct answers only.
         cut: the step was ended early, because so many requests waited that it could only be beyond the SLO;
             `duration_s` and `requests` are those until then.
+        histogram: the latencies as an HdrHistogram, see `archive`.
+        timeline: how they went.
         repeated: the generator was disturbed the first time, and this is the second.
         server: what the service used; None where it does not run on this machine.
         failures: by cause, most frequent first.
@@ -119,6 +122,8 @@ class StepMeasurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     service_time: Percentiles
     failures: tuple[Failure, ...]
     generator: Generator
+    histogram: str = ""
+    timeline: tuple[Interval, ...] = ()
     cut: bool = False
     repeated: bool = False
     server: ServerUse | None = None
@@ -186,6 +191,7 @@ def summarize(
     outcome = np.asarray(moments["outcome"], np.int64)
     correct, was_sent = outcome == Outcome.CORRECT, ~np.isnan(sent)
     waited_for = correct | (outcome == Outcome.TIMEOUT) | (done - due > slow_s)
+    latency = done - due
     count = int(correct.sum())
     duration_s = step.duration_s if summary.cut_after_s is None else summary.cut_after_s
     until = max(duration_s, float(done[correct].max())) if count else duration_s
@@ -197,8 +203,10 @@ def summarize(
         correct=count,
         achieved_rate=count / until,
         error_rate=1 - count / len(due),
-        latency=percentiles((done - due)[waited_for]),
-        p95_interval=p95_interval((done - due)[waited_for]),
+        latency=percentiles(latency[waited_for]),
+        p95_interval=p95_interval(latency[waited_for]),
+        histogram=histogram(latency[waited_for]),
+        timeline=timeline(due[waited_for], latency[waited_for], duration_s),
         service_time=percentiles((done - sent)[correct]),
         failures=tuple(
             Failure(cause, number, summary.samples.get(cause, "")) for cause, number in causes.most_common()
