@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from specweave.files.quoting import code_span
 from specweave.increments import binding, criteria, evidence, tasks
 from specweave.increments.criteria import Criterion
 from specweave.increments.store import Increment
@@ -67,7 +68,7 @@ def _of_criterion(
     satisfying = [task for task in everything if criterion.id in task.criteria]
     if not satisfying:
         why = "its box is ticked, but no task satisfies it" if criterion.marked else "no task satisfies it"
-        action = f"name {criterion.id} in **Satisfies ACs** of the task that shows it"
+        action = f"name {criterion.id} in `**Satisfies ACs**` of the task that shows it"
         state: State = "claimed" if criterion.marked else "none"
         yield Gap(criterion.id, criterion.text, state, None, why, None, action)
     for task in satisfying:
@@ -85,12 +86,12 @@ def _gap(increment: Increment, criterion: str | None, text: str, task: Task, sta
     }.get(stands, why)
     if binding.needs_evidence(task):
         command = f"/sw:do {increment.number} --task {task.id}"
-        does = task.run or task.test
-        return Gap(criterion, text, state, task.id, reason, command, f"run `{command}`: it runs `{does}`")
+        does = code_span(task.run or task.test or "")
+        return Gap(criterion, text, state, task.id, reason, command, f"run `{command}`: it runs {does}")
     if task.run is not None:
         action = f"{task.run.split()[0]} is not built yet: only people can say that {task.id} is done"
     elif stands in {"claimed", "skipped"} or criterion is not None:
-        action = f"give {task.id} a **Test** or **Run** line that shows it"
+        action = f"give {task.id} a `**Test**` or `**Run**` line that shows it"
     else:
         action = f"do {task.id}, then tick it in {task.document}"
     return Gap(criterion, text, state, task.id, reason, None, action)

@@ -70,14 +70,14 @@ class DoneResult(CommittingResult):
 
         closed = self.status == "completed"
         lines = [
-            f"`{self.increment}` is completed, but its evidence no longer holds:"
+            f"`{self.increment}` is completed, but not all of it is shown:"
             if closed
             else f"`{self.increment}` is not done: evidence is missing.",
             "",
         ]
         for gap in self.missing:
             name = " by ".join(part for part in (gap.criterion, gap.task) if part) or self.increment
-            how = f"; run {code_span(gap.command)}" if gap.command else f"; {markdown(gap.action)}"
+            how = f"; run {code_span(gap.command)}" if gap.command else f"; {gap.action}"
             lines.append(f"- {name}: **{gap.state}**, {markdown(gap.why)}{how}")
         if closed:
             return [*lines, "", f'Next: `/sw:reopen {number} --reason "why"`, then `/sw:do {number}`.']
