@@ -8,7 +8,7 @@ import msgspec
 
 from specweave.command import Context
 from specweave.errors import SpecweaveError, explained
-from specweave.increments import content, deployment, graph, standings, store, tasks
+from specweave.increments import content, deployment, graph, life_cycle, standings, store, tasks
 from specweave.increments.metadata import Metadata
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Standing, Task
@@ -16,6 +16,8 @@ from specweave.operations import task_binding
 from specweave.operations.task_binding import Person
 
 UNREADABLE = "unreadable"
+
+_DOUBTFUL = frozenset({"failed", "stale"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def read(increment: Increment) -> Reading:
         return _unreadable(increment, revision, explained(error), others=None)
     done = frozenset(task.id for task in found if standings.is_done(task, stands[task.id][0]))
     ready: tuple[Task, ...] = ()
-    hint = _hint(increment, metadata, found, done)
+    hint = _hint(increment, metadata, found, done, stands)
     try:
         ordered = graph.order(found)
         if metadata.is_open and not hint:
@@ -137,7 +139,7 @@ def record_of(reading: Reading) -> Record:
         done=len(reading.done),
         total=len(reading.tasks),
         standings=Counter(standing for standing, _ in reading.standings.values()),
-        notes=tuple(Note(*note) for note in notes if note[1] in {"failed", "stale"}),
+        notes=tuple(Note(*note) for note in notes if note[1] in _DOUBTFUL),
         ready=reading.ready,
         hint=reading.hint,
         problems=reading.problems,
@@ -179,13 +181,22 @@ def _others(increment: Increment, found: tuple[Task, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path.relative_to(root).as_posix() for path in paths))
 
 
-def _hint(increment: Increment, metadata: Metadata, found: tuple[Task, ...], done: frozenset[str]) -> str:
+def _hint(
+    increment: Increment,
+    metadata: Metadata,
+    found: tuple[Task, ...],
+    done: frozenset[str],
+    stands: Mapping[str, tuple[Standing, str]],
+) -> str:
     """What to do next where no task says so."""
     number = increment.number
     if not metadata.is_open:
-        return ""
+        doubtful = metadata.status == "completed" and any(standing in _DOUBTFUL for standing, _ in stands.values())
+        return f"`/sw:verify {number}` runs its tests again." if doubtful else ""
+    if life_cycle.meaning(metadata.status) == "paused":
+        return f"`/sw:resume {number}` takes it up again."
     if metadata.type == "deployment" and not (increment.folder / deployment.FILE).is_file():
         return f"`/ml:deploy-prepare {number} --model FILE --data FILE` makes the model package and the service."
     if not found:
         return "Write its tasks in tasks.md."
-    return "All tasks are done: review it." if len(done) == len(found) else ""
+    return f"All tasks are done: review it, then `/sw:done {number}` closes it." if len(done) == len(found) else ""

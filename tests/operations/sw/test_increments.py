@@ -253,23 +253,6 @@ def test_a_deployment_without_a_model_asks_for_one(context: Context) -> None:
     assert "/ml:deploy-prepare 0043" in type_(context, "/sw:status").text()
 
 
-def test_status_shows_each_increment_by_state_with_its_next_step(context: Context) -> None:
-    assert "/sw:inc" in type_(context, "/sw:status").text()
-    work(context, task(1, PASSES))
-    store.create(context, "second")
-    broken = store.create(context, "third")
-    (broken.folder / "metadata.json").write_text("{")
-    do(context)
-    result = type_(context, "/sw:status").model_dump()
-    shown = {item["increment"]: item for item in result["increments"]}
-    assert shown["0001-work"]["status"] == "ready_for_review"
-    assert shown["0001-work"]["next"] == "All tasks are done: review it."
-    assert "T-001" in shown["0002-second"]["next"]
-    unreadable = shown[broken.id]
-    assert unreadable["status"] == "unreadable"
-    assert "metadata.json is not JSON" in unreadable["problems"][0]
-
-
 def test_documents_in_another_encoding_are_shown_and_kept(context: Context) -> None:
     increment = work(context, "")
     content = "### T-001: Pr\xfcfen\n**Run**: /sw:inc 'Gr\xf6\xdfe'\n".encode("latin-1")
@@ -323,20 +306,6 @@ def test_what_needs_approval_waits_for_a_person_and_runs_with_a_yes(
     assert next_step.startswith("Next: Launch it? If yes, run `/ml:launch 0001`")
     assert not (increment.folder / "reports").exists()
     assert ran(do(context.with_approval())) == [("T-002", True)]
-
-
-def test_status_of_one_increment_shows_its_tasks_and_their_evidence(context: Context) -> None:
-    work(context, task(1, PASSES) + task(2, FAILS) + task(3, depends="T-002"))
-    do(context)
-    result = type_(context, "/sw:status 1")
-    (increment,) = result.model_dump()["increments"]
-    assert [(one["id"], one["done"], one["passed"], one["waits_for"]) for one in increment["tasks"]] == [
-        ("T-001", True, True, []),
-        ("T-002", False, False, []),
-        ("T-003", False, None, ["T-002"]),
-    ]
-    assert "its last run failed" in increment["next"]
-    assert "reports/001-inc.md" in result.text()
 
 
 class ShowRequest(Request):

@@ -129,7 +129,9 @@ def _counts(states: dict[str, int], unproven: int) -> str:
 def _lines(increment: IncrementSummary) -> Iterator[str]:
     done = f"{increment.done} of {increment.total} tasks done"
     claimed = increment.standings.get("claimed")
-    yield f"- `{increment.increment}` {increment.title}: {done}" + (f", {claimed} claimed" if claimed else "")
+    yield f"- `{increment.increment}` {increment.title}: {done}" + (
+        f", {claimed} claimed without evidence" if claimed else ""
+    )
     yield from (f"  - {problem}" for problem in increment.problems)
     yield from (f"  - {note.task} {note.standing}{_because(note.why)}" for note in increment.notes[:_SHOWN_NOTES])
     if len(increment.notes) > _SHOWN_NOTES:
