@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from specweave.errors import ConflictError
 from specweave.host import Host
@@ -220,6 +220,9 @@ NamedIncrement = Annotated[
     Positional(),
     Field(description="Increment: number (0043), folder name, or unique prefix."),
 ]
+
+# Names go into records and messages: one line, no markup.
+AgentName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\w.@-][\w.@ -]{0,63}$")]
 
 IncrementType = Literal["feature", "hotfix", "bug", "change-request", "refactor", "experiment", "deployment"]
 

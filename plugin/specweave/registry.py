@@ -41,7 +41,9 @@ class Entry(NamedTuple):
 
 ENTRIES: tuple[Entry, ...] = (
     Entry("sw", "inc", "Create an increment: a folder with spec, plan and tasks"),
-    Entry("sw", "do", "Run the ready tasks of an increment by their bound commands"),
+    Entry("sw", "next", "Say what to do now, and why"),
+    Entry("sw", "do", "Run the ready tasks of an increment by their bound commands and tests"),
+    Entry("sw", "verify", "Run the tests bound to the criteria, and write what shows each of them"),
     Entry("sw", "validate", "Find what is wrong with an increment, by rules with a code each"),
     Entry("sw", "done", "Close an increment whose every criterion has evidence, or list what is missing"),
     Entry("sw", "status", "Show the increments and what each needs next"),

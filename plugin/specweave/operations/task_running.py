@@ -62,6 +62,31 @@ def run_task(
         return step
     if dry_run:
         return Ran(task, step.line, passed=None, report=None)
+    return _run_claimed(increment, step, context, name=name, again=again)
+
+
+def run_check(increment: Increment, task: Task, context: Context, *, name: str) -> Ran | Person | None:
+    """Run what shows a task, done or not: its command where that only checks, and its test.
+
+    Returns:
+        None where its command acts and there is no test.
+    """
+    try:
+        step: Bound | Tested | Person = bind(increment, task, context)
+    except SpecweaveError as error:
+        return person_for(task, task.run or "", error) or _failed(task, task.run or "", error)
+    acts = isinstance(step, Bound) and not step.only_checks
+    if acts or (isinstance(step, Person) and step.reason == "approval"):
+        if task.test is None:
+            return None
+        step = tested(task, context)
+    return step if isinstance(step, Person) else _run_claimed(increment, step, context, name=name, again=True)
+
+
+def _run_claimed(
+    increment: Increment, step: Bound | Tested, context: Context, *, name: str, again: bool
+) -> Ran | Person | None:
+    task = step.task
     with ExitStack() as held:
         try:
             held.enter_context(claims.claim(context, increment, task.id, name=name))
@@ -102,6 +127,7 @@ def run_test(step: Tested, increment: Increment, context: Context) -> Ran | Pers
         passed, message, data, body = False, error.message, error.as_dict(), _body(error)
         next_step = error.next_step
     else:
+        outcome = test_running.judged(outcome, step.task.criteria)
         passed, data, body = outcome.passed, outcome.data(), outcome.markdown(step.line)
         message, next_step = ("" if passed else outcome.summary), ""
     report = evidence.record(

@@ -135,7 +135,7 @@ class _Schedule:
     seen: set[str] = field(default_factory=set)
 
     def run(self) -> Outcome:
-        tracker, failure = _Tracker(self.context, len(self.scope)), None
+        tracker, failure = Tracker(self.context, len(self.scope)), None
         while True:
             if failure is None:
                 for task in self._startable():
@@ -212,7 +212,7 @@ class _Schedule:
         return Outcome(stopped, tuple(self.ran), tuple(first_to_ask(self.waiting.values())))
 
 
-class _Tracker:
+class Tracker:
     """Makes one progress of that of several tasks; it never goes back."""
 
     def __init__(self, context: Context, total: int) -> None:

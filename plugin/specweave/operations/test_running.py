@@ -2,8 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from specweave.command import Context
@@ -36,17 +36,19 @@ class TestRun:
         seconds: wall-clock time.
         output: what it said, the last 4,000 characters.
         results: of each test, None where the program wrote none that can be found.
+        unshown: criteria that tests name, none of which was run.
     """
 
     exit_status: int
     seconds: float
     output: str
     results: Results | None
+    unshown: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether it ended well and, where that is known, ran any test."""
-        return self.exit_status == 0 and (self.results is None or self.results.passed)
+        """Whether it ended well and, where that is known, ran a test of each criterion that tests name."""
+        return self.exit_status == 0 and (self.results is None or self.results.passed) and not self.unshown
 
     @property
     def summary(self) -> str:
@@ -55,6 +57,8 @@ class TestRun:
             return f"{self.results.failed} of {self.results.ran} tests failed"
         if self.results is not None and not self.results.ran:
             return "no test was run" + (": all were skipped" if self.results.cases else "")
+        if self.unshown:
+            return f"the tests of {', '.join(self.unshown)} were all skipped"
         if self.exit_status:
             return f"it ended with exit status {self.exit_status}"
         return f"{self.results.ran} tests passed" if self.results else "it ended with exit status 0"
@@ -102,6 +106,17 @@ def run(context: Context, argv: Sequence[str]) -> TestRun:
         fresh = written if written is not None and _changed_ns(written) != before else None
         output = without_credentials(f"{done.stdout}{done.stderr}")[-_OUTPUT_CHARACTERS:]
         return TestRun(done.returncode, done.seconds, output, _results(fresh, done.returncode))
+
+
+def judged(run: TestRun, criteria: Iterable[str]) -> TestRun:
+    """The same run, judged by the criteria that it was for: where all tests of one were skipped, nothing shows it."""
+    if run.results is None:
+        return run
+    skipped, shown = set(), set()
+    for case in run.results.cases:
+        (skipped if case.result == "skipped" else shown).update(map(test_results.same_criterion, case.criteria))
+    unshown = (name for name in criteria if (key := test_results.same_criterion(name)) in skipped and key not in shown)
+    return replace(run, unshown=tuple(unshown))
 
 
 def _results(written: Path | None, exit_status: int) -> Results | None:

@@ -1,10 +1,18 @@
 """`sw do`: run the ready tasks of an increment by their bound commands and tests."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
-from specweave.command import Annotations, Command, CommittingRequest, CommittingResult, Context, IncrementName
+from specweave.command import (
+    AgentName,
+    Annotations,
+    Command,
+    CommittingRequest,
+    CommittingResult,
+    Context,
+    IncrementName,
+)
 
 if TYPE_CHECKING:
     from specweave.increments.claims import Claim
@@ -22,8 +30,6 @@ Reason = Literal[
     "not-built",
     "claimed",
 ]
-# A name goes into messages and records: one visible word or two.
-Name = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\w.@-][\w.@ -]{0,63}$")]
 
 
 class DoRequest(CommittingRequest):
@@ -36,7 +42,7 @@ class DoRequest(CommittingRequest):
     parallel: int = Field(
         1, ge=1, le=32, description="How many tasks at a time, where they are independent and share no files."
     )
-    as_: Name | None = Field(
+    as_: AgentName | None = Field(
         None,
         alias="as",
         description="Who works: the next task for a person or an assistant is kept for that name for an hour.",

@@ -1,0 +1,208 @@
+"""Whether the acceptance criteria of an increment are met: the checks bound to them are run, and the rest is judged."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from specweave.command import Context
+from specweave.errors import NotFoundError
+from specweave.files.quoting import code_span
+from specweave.files.quoting import markdown as quoted
+from specweave.increments import criteria, evidence, reports, tasks
+from specweave.increments.criteria import Criterion
+from specweave.increments.reports import ReportData
+from specweave.increments.store import Increment
+from specweave.increments.tasks import Standing, Task
+from specweave.operations import test_results
+from specweave.operations.sw.verify import Check, CriterionVerdict, Proof, Verdict
+from specweave.operations.task_binding import Person, Standings, done, ordered
+from specweave.operations.task_running import Ran, run_check
+from specweave.operations.task_schedule import Tracker
+from specweave.operations.test_results import Results
+
+_VERDICTS: Mapping[Standing, Verdict] = {"passed": "passed", "failed": "failed", "stale": "stale", "claimed": "claimed"}
+# From what is furthest from meeting a criterion.
+_STRENGTH: tuple[Verdict, ...] = ("failed", "stale", "none", "claimed", "passed")
+_NAMED_TESTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was found.
+
+    Attributes:
+        verdicts: for each criterion in question, in the order of spec.md.
+        checks: what was run for them, and what was not, in the order of the dependencies.
+    """
+
+    verdicts: tuple[CriterionVerdict, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether there are criteria and each is shown, and no check failed."""
+        shown = bool(self.verdicts) and all(verdict.result == "passed" for verdict in self.verdicts)
+        return shown and all(check.passed is not False for check in self.checks)
+
+
+def verify(
+    increment: Increment, context: Context, *, name: str, task_id: str | None = None, criterion_id: str | None = None
+) -> Verification:
+    """Run what shows the criteria, and judge what cannot be repeated by its evidence.
+
+    Args:
+        increment: whose.
+        context: passed on to the checks.
+        name: who claims the tasks meanwhile.
+        task_id: only this task, and its criteria.
+        criterion_id: only this criterion.
+
+    Raises:
+        NotFoundError: `no-tasks`, `task-not-found`, `criterion-not-found`.
+        InvalidInputError: a document cannot be read, or the tasks cannot be put in order.
+    """
+    everything, demanded = ordered(increment), criteria.read(increment).criteria
+    if task_id is not None:
+        wanted = tasks.find(increment, task_id)
+        everything = tuple(task for task in everything if task.id == wanted.id)
+        demanded = tuple(criterion for criterion in demanded if criterion.id in wanted.criteria)
+    if criterion_id is not None:
+        demanded = (_find(demanded, criterion_id, increment),)
+    known = {criterion.id for criterion in demanded}
+    in_question = [task for task in everything if task_id is not None or known.intersection(task.criteria)]
+    checks = _run(increment, context, in_question, name)
+    everything = tasks.read(increment)
+    found = evidence.standings(increment, everything)
+    verdicts = tuple(_verdict(increment, criterion, everything, found) for criterion in demanded)
+    return Verification(verdicts, tuple(checks))
+
+
+def markdown(verification: Verification) -> str:
+    """The matrix for people: criterion, task, test, result, commit."""
+    shown = sum(verdict.result == "passed" for verdict in verification.verdicts)
+    lines = [f"{shown} of {len(verification.verdicts)} criteria are shown.", ""]
+    lines += ["| criterion | task | test | result | commit |", "|---|---|---|---|---|"]
+    for verdict in verification.verdicts:
+        name = f"{verdict.id} {quoted(verdict.text)}"
+        if not verdict.proofs:
+            lines.append(f"| {name} | | | **{verdict.result}**: {quoted(verdict.why)} | |")
+        for proof in verdict.proofs:
+            lines.append(f"| {name} | {proof.task} | {_test_cell(proof)} | {_result_cell(proof)} | {_commit(proof)} |")
+    if verification.checks:
+        lines += ["", "## Checks", ""]
+        lines += [f"- {check.task} {code_span(check.command)}: {_outcome(check)}" for check in verification.checks]
+    return "\n".join(lines) + "\n"
+
+
+def _find(demanded: Sequence[Criterion], wanted: str, increment: Increment) -> Criterion:
+    key = test_results.same_criterion(wanted)
+    for criterion in demanded:
+        if criterion.id == wanted or (key is not None and test_results.same_criterion(criterion.id) == key):
+            return criterion
+    known = ", ".join(criterion.id for criterion in demanded) or "none"
+    raise NotFoundError(
+        "criterion-not-found",
+        f"{increment.id} has no criterion {wanted[:80]!r} in question",
+        next_step=f"name one of {known}",
+    )
+
+
+def _run(increment: Increment, context: Context, in_question: Sequence[Task], name: str) -> list[Check]:
+    tracker, checks = Tracker(context, max(len(in_question), 1)), []
+    for task in in_question:
+        line = task.run or task.test
+        if line is None:
+            continue
+        waiting = _waits_for(increment, task) if task.test is None else []
+        if waiting:
+            checks.append(Check(task=task.id, command=line, why=f"not run: it waits for {', '.join(waiting)}"))
+            continue
+        step = run_check(increment, task, tracker.context(task), name=name)
+        tracker.end(task)
+        checks.append(_check(task, line, step))
+    return checks
+
+
+def _check(task: Task, line: str, step: Ran | Person | None) -> Check:
+    if step is None:
+        return Check(task=task.id, command=line, why="not repeated: it acts; its evidence is judged")
+    if isinstance(step, Person):
+        return Check(task=task.id, command=line, why=f"not run: {step.action}")
+    return Check(task=task.id, command=step.line, passed=step.passed, report=step.report, why=step.message)
+
+
+def _waits_for(increment: Increment, task: Task) -> list[str]:
+    everything = tasks.read(increment)
+    standings = evidence.standings(increment, everything)
+    finished = done(everything, standings)
+    return [f"{other} ({standings[other][0]})" for other in task.dependencies if other not in finished]
+
+
+def _verdict(
+    increment: Increment, criterion: Criterion, everything: Sequence[Task], found: Standings
+) -> CriterionVerdict:
+    proofs = [
+        _proof(increment, criterion, task, found[task.id]) for task in everything if criterion.id in task.criteria
+    ]
+    worst = min(proofs, key=lambda proof: _STRENGTH.index(proof.result), default=None)
+    return CriterionVerdict(
+        id=criterion.id,
+        text=criterion.text,
+        result=worst.result if worst else "none",
+        why=worst.why if worst else "no task satisfies it",
+        proofs=proofs,
+    )
+
+
+def _proof(increment: Increment, criterion: Criterion, task: Task, standing: tuple[Standing, str]) -> Proof:
+    result, why = _VERDICTS.get(standing[0], "none"), standing[1]
+    report = reports.of_page(increment, task.evidence) if task.evidence else None
+    results = _results(report, criterion, task)
+    counts = {word: sum(case.result == word for case in results.cases) for word in ("passed", "failed", "skipped")}
+    not_passed = [case for case in results.cases if case.result != "passed"]
+    first = next((case for case in not_passed if case.result == "failed"), None)
+    if result == "failed" and first is not None:
+        why = f"{first.name}: {first.message}".removesuffix(": ")
+    elif result == "none" and not why:
+        why = "it was left out" if standing[0] == "skipped" else "nothing was run for it yet"
+    return Proof(
+        task=task.id,
+        check=task.run or task.test,
+        tests=counts if results.cases else {},
+        not_passed=[case.name for case in not_passed][:_NAMED_TESTS],
+        result=result,
+        why=why,
+        report=task.evidence if report else None,
+        commit=report.commit if report else None,
+        dirty=report.dirty if report else False,
+    )
+
+
+def _results(report: ReportData | None, criterion: Criterion, task: Task) -> Results:
+    """The tests of a task that count for a criterion."""
+    results = test_results.from_data(report.data) if report else None
+    cases = results.cases if results else ()
+    return Results(tuple(case for case in cases if case.is_about(criterion.id, task.criteria)))
+
+
+def _test_cell(proof: Proof) -> str:
+    parts = [code_span(proof.check, cell=True) if proof.check else "by a person"]
+    parts += [f"{count} {word}" for word, count in proof.tests.items() if count]
+    parts += [code_span(name, cell=True) for name in proof.not_passed[:5]]
+    return ", ".join(parts)
+
+
+def _result_cell(proof: Proof) -> str:
+    said = f"**{proof.result}**" + (f": {quoted(proof.why)}" if proof.why else "")
+    return f"{said}, [report](../{proof.report})" if proof.report else said
+
+
+def _commit(proof: Proof) -> str:
+    if proof.commit is None:
+        return ""
+    return f"{proof.commit[:7]}{' with local changes' if proof.dirty else ''}"
+
+
+def _outcome(check: Check) -> str:
+    if check.passed is None:
+        return quoted(check.why)
+    return "passed" if check.passed else f"**failed**: {quoted(check.why)}"

@@ -1,0 +1,218 @@
+"""`sw verify`: what shows each criterion, by what ran just now or by its evidence."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from specweave import slash_line
+from specweave.command import Context
+from specweave.errors import NotFoundError
+from specweave.host import RealHost
+from specweave.increments import claims, reports, store, tasks
+from specweave.increments.store import Increment
+from specweave.operations.sw.verify import VerifyResult
+from specweave.project import Project
+
+PYTHON = shlex.quote(sys.executable)
+PYTEST = f"**Test**: {PYTHON} -m pytest -q -p no:cacheprovider"
+SPEC = """# Bills
+
+### US-001: Bills
+
+- [ ] **AC-US1-01**: bills add up
+- [ ] **AC-US1-02**: bills have a date
+- [ ] **AC-US1-03**: bills are printed
+"""
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    (tmp_path / ".specweave").mkdir()
+    (tmp_path / ".specweave" / "config.yaml").write_text("tasks: {test_commands: true}\n")
+    return Context(Project(tmp_path), RealHost())
+
+
+def verify(context: Context, words: str = "1") -> VerifyResult:
+    call = slash_line.parse(f"/sw:verify {words}")
+    result = call.command.run(call.request, context)
+    assert isinstance(result, VerifyResult)
+    json.loads(result.model_dump_json())
+    assert "Next: " in result.text().splitlines()[-1]
+    return result
+
+
+def do(context: Context, words: str = "1") -> None:
+    call = slash_line.parse(f"/sw:do {words}")
+    call.command.run(call.request, context)
+
+
+def verdicts(result: VerifyResult) -> dict[str, str]:
+    return {criterion.id: criterion.result for criterion in result.criteria}
+
+
+def work(context: Context, *parts: str) -> Increment:
+    increment = store.create(context, "bills")
+    (increment.folder / "tasks.md").write_text("\n".join(parts))
+    (increment.folder / "spec.md").write_text(SPEC)
+    return increment
+
+
+def task(number: int, criteria: str, *fields: str) -> str:
+    lines = "\n".join(fields)
+    return f"### T-{number:03d}: Task {number}\n**Satisfies ACs**: {criteria}\n**Status**: [ ] pending\n{lines}\n"
+
+
+def script(context: Context, name: str, code: str = "") -> str:
+    (context.project.root / name).write_text(code)
+    return f"**Test**: {PYTHON} {name}"
+
+
+def test_every_criterion_is_shown_by_what_ran_just_now(context: Context) -> None:
+    increment = work(
+        context,
+        task(1, "AC-US1-01, AC-US1-02", script(context, "one.py")),
+        task(2, "AC-US1-03", script(context, "two.py"), "**Dependencies**: T-001"),
+    )
+    result = verify(context)
+    assert result.passed
+    assert verdicts(result) == {"AC-US1-01": "passed", "AC-US1-02": "passed", "AC-US1-03": "passed"}
+    assert [(check.task, check.passed) for check in result.checks] == [("T-001", True), ("T-002", True)]
+    assert (increment.folder / "spec.md").read_text() == SPEC.replace("[ ]", "[x]")
+    page = (increment.folder / result.report).read_text()
+    assert result.report == "reports/003-verify.md"
+    assert (
+        f"| AC-US1-03 bills are printed | T-002 | `{PYTHON} two.py` | **passed**, [report](../reports/002-test.md) |"
+        in page
+    )
+    assert "3 of 3 criteria are shown" in result.text()
+    # What is done is verified again all the same.
+    assert [check.passed for check in verify(context).checks] == [True, True]
+
+
+def test_a_criterion_that_is_broken_is_named_with_its_test_and_its_box_is_unticked(context: Context) -> None:
+    (context.project.root / "test_bills.py").write_text(
+        "from pathlib import Path\n"
+        "def test_ac_us1_01_adds_up(): assert Path('bill.txt').read_text() == '3'\n"
+        "def test_ac_us1_02_date(): pass\n"
+    )
+    (context.project.root / "bill.txt").write_text("3")
+    increment = work(context, task(1, "AC-US1-01, AC-US1-02, AC-US1-03", f"{PYTEST} test_bills.py"))
+    assert verify(context).passed
+    (context.project.root / "bill.txt").write_text("4")
+    result = verify(context)
+    assert not result.passed
+    first, second, third = result.criteria
+    assert (first.result, first.proofs[0].tests) == ("failed", {"passed": 0, "failed": 1, "skipped": 0})
+    assert first.why.startswith("test_bills.test_ac_us1_01_adds_up: AssertionError")
+    assert first.proofs[0].not_passed == ["test_bills.test_ac_us1_01_adds_up"]
+    # A test that names a criterion counts for that one alone; the task as a whole has failed all the same.
+    assert (second.result, second.proofs[0].tests["passed"]) == ("failed", 1)
+    assert third.proofs[0].tests == {}
+    assert "[x]" not in (increment.folder / "spec.md").read_text()
+    assert "`test_bills.test_ac_us1_01_adds_up`" in (increment.folder / result.report).read_text()
+
+
+def test_a_criterion_whose_own_tests_were_all_skipped_is_not_shown(context: Context) -> None:
+    (context.project.root / "test_bills.py").write_text(
+        "import pytest\ndef test_adds_up(): pass\n@pytest.mark.skip(reason='later')\ndef test_ac_us1_02_date(): pass\n"
+    )
+    work(context, task(1, "AC-US1-01, AC-US1-02", f"{PYTEST} test_bills.py"))
+    result = verify(context, "1 --task T-001")
+    assert [check.why for check in result.checks] == ["the tests of AC-US1-02 were all skipped"]
+    assert not result.passed
+
+
+def test_what_acts_is_not_repeated_and_its_evidence_judged(context: Context) -> None:
+    increment = work(
+        context,
+        task(1, "AC-US1-01", "**Run**: /sw:inc 'Made'"),
+        task(2, "AC-US1-02", "**Run**: /sw:inc 'Other'"),
+        task(3, "AC-US1-03"),
+    )
+    do(context, "1 --task T-001")
+    result = verify(context)
+    assert [(check.task, check.passed, check.why.partition(":")[0]) for check in result.checks] == [
+        ("T-001", None, "not repeated"),
+        ("T-002", None, "not repeated"),
+    ]
+    assert verdicts(result) == {"AC-US1-01": "passed", "AC-US1-02": "none", "AC-US1-03": "none"}
+    assert [criterion.why for criterion in result.criteria][1] == "nothing was run for it yet"
+    assert len(store.list_all(context.project)) == 2
+    path = increment.folder / "tasks.md"
+    path.write_text(path.read_text().replace("Task 1", "Another task"))
+    stale = verify(context, "1 --criterion AC-US1-1")
+    assert verdicts(stale) == {"AC-US1-01": "stale"}
+    assert "its text changed" in stale.criteria[0].why
+    assert "/sw:do 0001" in stale.text().splitlines()[-1]
+
+
+def test_a_tick_by_hand_is_a_claim_and_shows_nothing(context: Context) -> None:
+    increment = work(context, task(1, "AC-US1-01, AC-US1-02"))
+    path = increment.folder / "tasks.md"
+    path.write_text(path.read_text().replace("[ ] pending", "[x] completed"))
+    result = verify(context)
+    assert verdicts(result) == {"AC-US1-01": "claimed", "AC-US1-02": "claimed", "AC-US1-03": "none"}
+    assert result.criteria[2].why == "no task satisfies it"
+    assert not result.passed
+
+
+def test_a_check_waits_for_what_its_task_depends_on(context: Context) -> None:
+    work(context, task(1, "AC-US1-01"), task(2, "AC-US1-02", "**Run**: /ml:load-test 0001", "**Dependencies**: T-001"))
+    result = verify(context)
+    assert [(check.task, check.why) for check in result.checks] == [("T-002", "not run: it waits for T-001 (open)")]
+
+
+def test_only_what_was_asked_for_is_run(context: Context) -> None:
+    increment = work(
+        context,
+        task(1, "AC-US1-01", script(context, "one.py")),
+        task(2, "AC-US1-02", script(context, "two.py")),
+        task(3, "", script(context, "three.py")),
+    )
+    assert verdicts(verify(context, "1 --criterion ac-us1-02")) == {"AC-US1-02": "passed"}
+    assert verdicts(verify(context, "1 --task T-1")) == {"AC-US1-01": "passed"}
+    assert [check.task for check in verify(context).checks] == ["T-001", "T-002"]
+    assert tasks.find(increment, "T-003").evidence is None
+    for words, code in (("--task T-009", "task-not-found"), ("--criterion AC-US9-01", "criterion-not-found")):
+        with pytest.raises(NotFoundError) as caught:
+            verify(context, f"1 {words}")
+        assert caught.value.code == code
+
+
+def test_where_tests_are_not_allowed_or_held_by_others_the_evidence_there_is_decides(context: Context) -> None:
+    increment = work(context, task(1, "AC-US1-01", script(context, "one.py")))
+    do(context)
+    with claims.claim(context, increment, "T-001", name="anna"):
+        held = verify(context, "1 --criterion AC-US1-01")
+    assert "anna" in held.checks[0].why
+    assert held.passed
+    (context.project.state / "config.yaml").write_text("{}")
+    unallowed = verify(Context(Project(context.project.root), context.host), "1 --criterion AC-US1-01")
+    assert "tasks.test_commands" in unallowed.checks[0].why
+    assert unallowed.passed
+
+
+def test_without_criteria_nothing_is_verified(context: Context) -> None:
+    increment = work(context, task(1, "", script(context, "one.py")))
+    (increment.folder / "spec.md").write_text("# Bills\n")
+    result = verify(context)
+    assert (result.passed, result.criteria) == (False, [])
+    assert "spec.md" in result.text().splitlines()[-1]
+
+
+def test_the_matrix_names_the_commit_that_was_verified(context: Context) -> None:
+    increment = work(context, task(1, "AC-US1-01", script(context, "one.py")))
+    root = context.project.root
+    for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "Start"]):
+        identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+        subprocess.run(["git", *identity, *words], cwd=root, check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, check=True, capture_output=True, text=True).stdout
+    result = verify(context, "1 --task T-001")
+    assert (result.criteria[0].proofs[0].commit, result.criteria[0].proofs[0].dirty) == (head.strip(), False)
+    assert f"| {head[:7]} |" in (increment.folder / result.report).read_text()
+    data = next(reports.reports(increment)).data
+    assert data["criteria"][0]["proofs"][0]["report"] == "reports/001-test.md"
