@@ -101,7 +101,8 @@ class Deployment:
         (folder / "api").mkdir(parents=True)
         (folder / "api" / "main.py").write_text(APPLICATION)
         (folder / "broken.json").write_text(json.dumps(broken))
-        shutil.copytree(Path(specweave_runtime.__file__).parent, folder / "specweave_runtime")
+        runtime = Path(specweave_runtime.__file__).parent
+        shutil.copytree(runtime, folder / "specweave_runtime", ignore=shutil.ignore_patterns("__pycache__"))
         (folder / "model").mkdir()
         version = f"0001-v{number}"
         (folder / "model" / "model.json").write_text(json.dumps({"version": version, "factor": factor}))
