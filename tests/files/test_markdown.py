@@ -123,3 +123,18 @@ def test_text_that_would_become_another_line_is_refused() -> None:
     with pytest.raises(InvalidInputError) as caught:
         Document.parse(b"a\n").edited([Replace(0, 0, 1, "b\n# c")])
     assert caught.value.code == "text-has-line-break"
+
+
+@pytest.mark.parametrize(
+    ("line", "fields"),
+    [
+        ("**A**: 1 | **B**: 2", [("A", "1", 7, 8), ("B", "2", 18, 19)]),
+        ("- **A:** x | y | **B**: \r", [("A", "x | y", 9, 14), ("B", "", 24, 24)]),
+        ("**A**: | **B**: 2", [("A", "", 7, 7), ("B", "2", 16, 17)]),
+        ("**A**: `a | b`", [("A", "`a | b`", 7, 14)]),
+        ("| **A**: 1 | **B**: 2 |", []),
+    ],
+)
+def test_fields_may_stand_beside_each_other(line: str, fields: list[tuple[str, str, int, int]]) -> None:
+    found = [(field.name, field.value, field.start, field.end) for field in Document.parse(line.encode()).fields()]
+    assert found == fields

@@ -24,6 +24,11 @@ _FIELD = re.compile(
     rf"^[ \t]*{_BULLET}?\*\*(?P<name>[^*\r\n:]+?)[ \t]*(?:\*\*[ \t]*:|:[ \t]*\*\*)"
     r"[ \t]*(?P<value>[^\r\n]*?)[ \t]*[\r\n]*$"
 )
+# `**User Story**: US-001 | **Satisfies ACs**: AC-US1-01`, as some tools write it.
+_NEXT_FIELD = re.compile(
+    r"\*\*(?P<name>[^*\r\n:]+?)[ \t]*(?:\*\*[ \t]*:|:[ \t]*\*\*)[ \t]*(?P<value>[^\r\n]*?)[ \t]*[\r\n]*$"
+)
+_BESIDE = re.compile(r"[ \t]*\|[ \t]+(?=\*\*[^*\r\n:]+?[ \t]*(?:\*\*[ \t]*:|:[ \t]*\*\*))")
 _CHECKBOX = re.compile(rf"^[ \t]*{_BULLET}\[(?P<mark>[^\]\r\n])\][ \t]+(?P<text>[^\r\n]*?)[ \t]*[\r\n]*$")
 _FRONTMATTER_END = re.compile(r"^(?:---|\.\.\.)[ \t]*[\r\n]*$")
 
@@ -52,11 +57,11 @@ class Heading(NamedTuple):
 
 
 class Field(NamedTuple):
-    """`**Name**: value` on a line of its own.
+    """`**Name**: value` on a line of its own, or beside others on one line with ` | ` between them.
 
     Attributes:
         name: without the asterisks.
-        value: to the end of the line, surrounding blanks removed.
+        value: to the end of the line or the field beside it, surrounding blanks removed.
         line: from 0.
         start, end: where the value stands in that line, in characters.
     """
@@ -168,8 +173,7 @@ class Document:
         """The fields on the lines from `start` to before `end`."""
         last = len(self._prose) if end is None else bisect_left(self._prose, end)
         for line in self._prose[bisect_left(self._prose, start) : last]:
-            if match := _FIELD.match(self.lines[line]):
-                yield Field(match["name"].strip(), match["value"], line, match.start("value"), match.end("value"))
+            yield from _fields_of(line, self.lines[line])
 
     def checkboxes(self, start: int = 0, end: int | None = None) -> Iterator[Checkbox]:
         """The list items with a box on the lines from `start` to before `end`."""
@@ -263,6 +267,17 @@ class Document:
     @cached_property
     def _prose_lines(self) -> frozenset[int]:
         return frozenset(self._prose)
+
+
+def _fields_of(line: int, text: str) -> Iterator[Field]:
+    match = _FIELD.match(text)
+    while match is not None:
+        start, end = match.span("value")
+        beside = _BESIDE.search(text, start)
+        if beside is not None:
+            end = max(start, beside.start())
+        yield Field(match["name"].strip(), text[start:end], line, start, end)
+        match = _NEXT_FIELD.match(text, beside.end()) if beside is not None else None
 
 
 def _line(checkbox: Checkbox) -> int:
