@@ -45,13 +45,14 @@ def canonical(number: int) -> str:
     return f"T-{number:03d}"
 
 
-def name_tasks(sheet: Sheet, places: Sequence[Place], *, adopt: bool) -> frozenset[int]:
+def name_tasks(sheet: Sheet, places: Sequence[Place], *, adopt: bool | None) -> frozenset[int]:
     """Plan the ids on the lines of the tasks, and give the numbers of all tasks.
 
     Args:
         sheet: the document that holds them.
         places: those that are read.
-        adopt: lines such as `- [ ] [T001] text` become tasks too: nothing else is meant by them in a tasks.md.
+        adopt: whether lines such as `- [ ] [T001] text` become tasks too; None where
+            nothing is said of them.
     """
     numbers = {number_of(place.id) for place in places}
     seen: set[int] = set()
@@ -61,7 +62,10 @@ def name_tasks(sheet: Sheet, places: Sequence[Place], *, adopt: bool) -> frozens
             sheet.leave(place.line, f"{place.id} stands twice; both keep their number")
         seen.add(number)
         _name(sheet, place.line, number)
-    for line, text in _unread(sheet) if adopt else ():
+    for line, text in _unread(sheet) if adopt is not None else ():
+        if not adopt:
+            sheet.leave(line, f"{text[:40]!r} is no task, because spec.md holds the tasks")
+            continue
         match = _UNREAD.match(text)
         number = number_of((match["bracketed"] or match["bare"]) if match else "T0")
         if number in numbers or not number:

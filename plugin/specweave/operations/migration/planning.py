@@ -120,9 +120,10 @@ def _documents(sheets: Mapping[str, Sheet], new: Mapping[str, Any]) -> bytes | N
     spec, listed = sheets.get("spec.md"), sheets.get("tasks.md")
     own = _named(listed)
     inside = list(places_in(spec.document)) if spec else []
-    numbers = identifiers.name_tasks(listed, own, adopt=True) if listed else frozenset[int]()
+    # Where spec.md holds the tasks that are read, more tasks in tasks.md would hide them.
+    numbers = identifiers.name_tasks(listed, own, adopt=bool(own or not inside)) if listed else frozenset[int]()
     if spec and inside:
-        numbers |= identifiers.name_tasks(spec, inside, adopt=False)
+        numbers |= identifiers.name_tasks(spec, inside, adopt=None)
     ids = identifiers.criterion_ids(spec) if spec else ()
     for sheet in sheets.values():
         identifiers.rename(sheet, numbers, ids)

@@ -3,9 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from specweave.files.markdown import Document, readable
-
-_SHOWN = 200
+from specweave.files.markdown import Document
 
 
 class LineChange(NamedTuple):
@@ -14,7 +12,7 @@ class LineChange(NamedTuple):
     Attributes:
         file: relative to the increment.
         line: in the present file, from 1; None in a file that is made.
-        before: as it is, None for a line that is added above it.
+        before: as it is, bytes that are no UTF-8 as surrogates; None for a line that is added above it.
         after: as it will be, None for one that goes.
         reason: why, a few words.
     """
@@ -100,14 +98,9 @@ class Sheet:
         found = []
         for line in range(len(self.document.lines) + 1):
             for text, reason in self._above.get(line, ()):
-                found.append(LineChange(self.file, line + 1, None, _shown(text), reason))
+                found.append(LineChange(self.file, line + 1, None, text, reason))
             if line in self._gone or line in self._texts:
                 before = self.document.lines[line].rstrip("\r\n")
-                after = None if line in self._gone else _shown(self._texts[line])
-                found.append(LineChange(self.file, line + 1, _shown(before), after, self._reasons[line]))
+                after = None if line in self._gone else self._texts[line]
+                found.append(LineChange(self.file, line + 1, before, after, self._reasons[line]))
         return found
-
-
-def _shown(text: str) -> str:
-    plain = readable(text)
-    return plain if len(plain) <= _SHOWN else plain[: _SHOWN - 1] + "…"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from specweave.operations.migration.planning import Plan
 
 _SHOWN = 40
+_SHOWN_CHARACTERS = 200
 
 
 class MigrateRequest(CommittingRequest):
@@ -194,8 +195,8 @@ def _said_of(done: "Migrated", *, diffs: bool) -> MigratedIncrement:
         changes=[
             LineOfMigration(
                 target=_target(change.file, change.line),
-                before=change.before,
-                after=change.after,
+                before=_shown(change.before),
+                after=_shown(change.after),
                 reason=change.reason,
             )
             for change in plan.changes
@@ -233,6 +234,13 @@ def _diff(plan: "Plan", name: str) -> str:
 
 def _target(file: str, line: int | None) -> str:
     return file if line is None else f"{file}:{line}"
+
+
+def _shown(text: str | None) -> str | None:
+    from specweave.files.markdown import readable  # noqa: PLC0415 - a listing must stay cheap
+
+    plain = None if text is None else readable(text)
+    return plain if plain is None or len(plain) <= _SHOWN_CHARACTERS else plain[: _SHOWN_CHARACTERS - 1] + "…"
 
 
 def _said(change: LineOfMigration) -> str:
