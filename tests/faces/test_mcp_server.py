@@ -51,7 +51,7 @@ async def test_a_call_gives_text_for_the_model_and_structure_for_programs(
     )
 
 
-async def test_a_negative_result_is_noerror_of(context: Context, entry: Entry, mode: Mode) -> None:
+async def test_a_negative_result_is_no_error(context: Context, entry: Entry, mode: Mode) -> None:
     async with Client(create_server(context, [entry]), mode=mode) as client:
         result = await client.call_tool("ml_deploy", {"outcome": "missed"})
     assert not result.is_error
@@ -264,7 +264,7 @@ async def test_over_http_a_foreign_page_is_refused(address: str, header: dict[st
     assert answer.status_code in {403, 421}
 
 
-def test_a_port_in_use_is_a_codederror_of(address: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_a_coded_error(address: str, capfd: pytest.CaptureFixture[str]) -> None:
     port = address.split(":")[2].split("/", maxsplit=1)[0]
     assert run(["mcp", "--http", port]) == 4
     assert "port-in-use" in capfd.readouterr().err
