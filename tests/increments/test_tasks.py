@@ -147,7 +147,7 @@ def test_a_ticked_box_without_passing_evidence_counts_for_nothing_where_a_comman
 
 def test_a_status_that_cannot_be_read_is_reported_with_its_line(increment_with: Callable[..., Increment]) -> None:
     increment = increment_with(tasks="### T-001: A\n**Status**: [?] who knows\n")
-    assert tasks.problems(increment) == ("tasks.md:2: T-001 has the status '[?] who knows', read as pending",)
+    assert tasks.read_with_problems(increment)[1] == ("tasks.md:2: T-001 has the status '[?] who knows', read as pending",)
 
 
 def test_an_outcome_changes_its_own_lines_and_keeps_every_other_byte(increment_with: Callable[..., Increment]) -> None:
@@ -263,3 +263,113 @@ def test_the_eight_tasks_of_a_deployment_are_bound_and_in_order(context: Context
         assert task.status == "pending"
         for criterion in task.criteria:
             assert f"- [ ] **{criterion}**: " in spec
+
+
+MEASURED = """\
+### T-001: Compute the price
+
+**Satisfies ACs**: AC-US1-01, AC-US1-02
+**Status**: [ ] pending
+**Test**: `python -m pytest tests/test_price.py::test_ac_us1_01 -q`
+**Files Affected**: `src/price.py`, ./src/tax.py (new), docs/*.md
+**Dependencies**: none
+
+- [ ] a step
+
+### T-002: Tell people
+- **Status**: [ ] pending
+- **Files Affected**:
+  - `docs/news.md`: what is new
+  - README.md
+  - Makefile
+  - …
+
+  A remark about `other.md`
+
+### T-003: Nothing
+**Test**:
+**Files Affected**: none
+"""
+DEMANDED = "- [ ] **AC-US1-01**: The price is right\n- [ ] **AC-US1-02**: Taxes are in it\n- [ ] **AC-US2-01**: Other\n"
+
+
+def test_a_test_line_and_the_files_of_a_task_are_read(increment_with: Callable[..., Increment]) -> None:
+    first, second, third = tasks.read(increment_with(tasks=MEASURED))
+    assert first.test == "python -m pytest tests/test_price.py::test_ac_us1_01 -q"
+    assert first.files == ("src/price.py", "src/tax.py", "docs/*.md")
+    assert (second.test, second.files) == (None, ("docs/news.md", "README.md", "Makefile"))
+    assert (third.test, third.files) == (None, ())
+
+
+def test_a_test_alone_makes_a_tick_a_claim(increment_with: Callable[..., Increment]) -> None:
+    first, second, _ = tasks.read(increment_with(tasks=MEASURED.replace("[ ] pending", "[x] completed")))
+    assert (first.status, first.marked, first.claimed) == ("pending", "completed", True)
+    assert (second.status, second.marked, second.claimed) == ("completed", "completed", True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("**Status**: [ ] pending", "**Status**: [x] completed"),
+        ("**Status**: [ ] pending\n", "**Status**: [ ] pending\n**Evidence**: [001-x](reports/001-x.md) passed\n"),
+        ("- [ ] a step", "- [x] a step"),
+        ("**Dependencies**: none\n", "**Dependencies**: none  \n\n\n"),
+        ("### T-002: Tell people", "### T-002: Tell somebody"),
+        ("\n", "\r\n"),
+        ("\n", "\r"),
+    ],
+)
+def test_what_says_nothing_else_of_a_task_keeps_its_digest(
+    increment_with: Callable[..., Increment], old: str, new: str
+) -> None:
+    before = tasks.read(increment_with("0001-a", tasks=MEASURED, spec=DEMANDED))[0]
+    after = tasks.read(increment_with("0002-b", tasks=MEASURED.replace(old, new), spec=DEMANDED))[0]
+    assert after.text_digest == before.text_digest
+    assert re.fullmatch(r"[0-9a-f]{16}", after.text_digest)
+
+
+@pytest.mark.parametrize(
+    ("document", "old", "new"),
+    [
+        ("tasks", "Compute the price", "Compute the prices"),
+        ("tasks", "test_ac_us1_01 -q", "test_ac_us1_02 -q"),
+        ("tasks", "AC-US1-01, AC-US1-02", "AC-US1-01"),
+        ("tasks", "`src/price.py`", "`src/cost.py`"),
+        ("tasks", "- [ ] a step", "- [ ] another step"),
+        ("spec", "The price is right", "The price is wrong"),
+        ("spec", "Taxes are in it", "Taxes are in it\n  and shown"),
+    ],
+)
+def test_another_wording_of_a_task_or_its_criteria_has_another_digest(
+    increment_with: Callable[..., Increment], document: str, old: str, new: str
+) -> None:
+    texts = {"tasks": MEASURED, "spec": DEMANDED}
+    before = tasks.read(increment_with("0001-a", **texts))[0]
+    changed = {**texts, document: texts[document].replace(old, new)}
+    assert tasks.read(increment_with("0002-b", **changed))[0].text_digest != before.text_digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("- [ ] **AC-US1-01", "- [x] **AC-US1-01"), ("AC-US2-01**: Other", "AC-US2-01**: Something else"), ("\n", "\r\n")],
+)
+def test_a_ticked_box_and_criteria_of_others_keep_the_digest(
+    increment_with: Callable[..., Increment], old: str, new: str
+) -> None:
+    before = tasks.read(increment_with("0001-a", tasks=MEASURED, spec=DEMANDED))[0]
+    after = tasks.read(increment_with("0002-b", tasks=MEASURED, spec=DEMANDED.replace(old, new)))[0]
+    assert after.text_digest == before.text_digest
+
+
+@given(PIECES, st.booleans())
+def test_whatever_the_document_an_outcome_keeps_the_digest_of_every_task(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[str], passed: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("project") / "0001-work"
+    folder.mkdir()
+    (folder / "tasks.md").write_text("\n".join(pieces))
+    increment = Increment(Project(folder.parent), folder)
+    before = {(task.id, task.line): task.text_digest for task in tasks.read(increment)}
+    outcome = Outcome(passed, "[009-y](reports/009-y.md)")
+    tasks.mark(increment, dict.fromkeys((task for task, _ in before), outcome))
+    assert [task.text_digest for task in tasks.read(increment)] == list(before.values())

@@ -37,15 +37,15 @@ class Observer:
     def __init__(self) -> None:
         self._other = lru_cache(_REMEMBERED)(_other)
 
-    def of(self, folder: Path, others: Iterable[Path] = ()) -> Fingerprint | None:
+    def of(self, folder: str, others: Iterable[str] = ()) -> Fingerprint | None:
         """How a folder with everything in it and some other paths stand; None where that cannot be told.
 
         It cannot be told of a link to a folder, whose content may change unseen, of a link to nowhere, and of what may
         not be looked at.
 
         Args:
-            folder: its whole content counts; asked again, it is looked at again.
-            others: files; that one is missing counts too. Of folders among them all content counts but for caches,
+            folder: absolute; its whole content counts; asked again, it is looked at again.
+            others: absolute; that one is missing counts too. Of folders among them all content counts but for caches,
                 hidden folders and what lies behind links to folders.
         """
         found = [_whole(folder), *map(self._other, others)]
@@ -60,22 +60,22 @@ class _UnknownError(Exception):
     """What a path leads to cannot be watched."""
 
 
-def _whole(folder: Path) -> Fingerprint | None:
+def _whole(folder: str) -> Fingerprint | None:
     try:
-        return _summed(_tree(str(folder), Path(folder).lstat(), whole=True))
+        return _summed(_tree(folder, os.lstat(folder), whole=True))
     except (OSError, _UnknownError):
         return None
 
 
-def _other(path: Path) -> Fingerprint | None:
+def _other(path: str) -> Fingerprint | None:
     try:
         try:
-            status = path.lstat()
+            status = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
             # A file that is removed while it is read leaves no time of its own; its folder has it.
-            parent = next(parent for parent in path.parents if parent.exists())
+            parent = next(parent for parent in Path(path).parents if parent.exists())
             return Fingerprint(hashlib.sha256(os.fsencode(path)).hexdigest(), parent.stat().st_ctime_ns)
-        return _summed(_tree(str(path), status, whole=False))
+        return _summed(_tree(path, status, whole=False))
     except (OSError, ValueError, _UnknownError):
         return None
 

@@ -1,7 +1,7 @@
 """Tasks of an increment: the document and the evidence together, in tasks.md or, as some tools have it, in spec.md."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -106,14 +106,24 @@ def read(increment: "Increment") -> tuple[Task, ...]:
     Raises:
         InvalidInputError: `metadata-invalid`.
     """
+    return read_with_problems(increment)[0]
+
+
+def read_with_problems(increment: "Increment") -> tuple[tuple[Task, ...], tuple[str, ...]]:
+    """The tasks of an increment, and the statuses that could not be read, one sentence each; they count as pending.
+
+    Raises:
+        InvalidInputError: `metadata-invalid`.
+    """
     states = metadata_file.read(increment.folder).tasks
     found = _document(increment.folder)
     if found is None:
-        return ()
+        return (), ()
     name, document, places = found
     by_number = {number_of(place.id): place.id for place in places}
     names = _Names(name, by_number, criteria_file.read(increment).texts())
-    return tuple(_task(place, document, states.get(place.id), names) for place in places)
+    tasks = tuple(_task(place, document, states.get(place.id), names) for place in places)
+    return tasks, tuple(_problems(name, places))
 
 
 def find(increment: "Increment", task_id: str) -> Task:
@@ -157,21 +167,6 @@ def mark(increment: "Increment", outcomes: Mapping[str, Outcome]) -> None:
         atomic.write(increment.folder / name, content)
 
 
-def problems(increment: "Increment") -> tuple[str, ...]:
-    """Statuses that could not be read, one sentence each; they count as pending."""
-    found = _document(increment.folder)
-    if found is None:
-        return ()
-    name, _, places = found
-    complaints = []
-    for place in places:
-        field = place.field("status")
-        if field is not None and status_of(field.value) is None:
-            said = readable(field.value)
-            complaints.append(f"{name}:{field.line + 1}: {place.id} has the status {said!r}, read as pending")
-    return tuple(complaints)
-
-
 def _document(folder: Path) -> tuple[str, Document, tuple[Place, ...]] | None:
     for name in FILES:
         path = folder / name
@@ -181,6 +176,14 @@ def _document(folder: Path) -> tuple[str, Document, tuple[Place, ...]] | None:
             if places:
                 return name, document, places
     return None
+
+
+def _problems(name: str, places: Iterable[Place]) -> Iterator[str]:
+    for place in places:
+        field = place.field("status")
+        if field is not None and status_of(field.value) is None:
+            said = readable(field.value)
+            yield f"{name}:{field.line + 1}: {place.id} has the status {said!r}, read as pending"
 
 
 def _task(place: Place, document: Document, state: TaskState | None, names: "_Names") -> Task:

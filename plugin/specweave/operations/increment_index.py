@@ -67,5 +67,5 @@ def _read_again(increment: Increment, index: IndexFile, observer: Observer) -> L
 
 
 def _fingerprint(increment: Increment, others: tuple[str, ...], observer: Observer) -> Fingerprint | None:
-    root = increment.project.root
-    return observer.of(increment.folder, (root / other for other in others))
+    root = str(increment.project.root)
+    return observer.of(str(increment.folder), (f"{root}/{other}" for other in others))

@@ -93,8 +93,7 @@ def read(increment: Increment) -> Reading:
     revision = store.revision(increment)
     try:
         metadata = increment.metadata()
-        found = tasks.read(increment)
-        problems = tasks.problems(increment)
+        found, problems = tasks.read_with_problems(increment)
         stands = standings.standings(increment, found)
         others = _others(increment, found)
     except SpecweaveError as error:
