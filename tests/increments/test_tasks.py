@@ -147,7 +147,9 @@ def test_a_ticked_box_without_passing_evidence_counts_for_nothing_where_a_comman
 
 def test_a_status_that_cannot_be_read_is_reported_with_its_line(increment_with: Callable[..., Increment]) -> None:
     increment = increment_with(tasks="### T-001: A\n**Status**: [?] who knows\n")
-    assert tasks.read_with_problems(increment)[1] == ("tasks.md:2: T-001 has the status '[?] who knows', read as pending",)
+    assert tasks.read_with_problems(increment)[1] == (
+        "tasks.md:2: T-001 has the status '[?] who knows', read as pending",
+    )
 
 
 def test_an_outcome_changes_its_own_lines_and_keeps_every_other_byte(increment_with: Callable[..., Increment]) -> None:

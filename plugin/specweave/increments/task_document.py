@@ -41,6 +41,7 @@ _NAMES = {
     "files": ("files affected", "files", "affected files"),
 }
 _PROOF = frozenset({*_NAMES["status"], *_NAMES["evidence"]})
+_NO_PATHS = frozenset({"none", "n/a", "tbd", "-", "…"})
 _QUOTED = re.compile(r"`([^`\r\n]+)`")
 _BULLET = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+(?P<text>.*)")
 
@@ -180,14 +181,19 @@ def text_digest(document: Document, place: Place, criteria: Mapping[str, str]) -
 
 
 def _paths(text: str) -> Iterator[str]:
-    """Paths in a text: those between backticks, else the first word of each part between commas."""
-    quoted = [path.strip().removeprefix("./") for path in _QUOTED.findall(text)]
-    yield from quoted or (path for part in re.split(r"[,;]", text) if (path := _first_word(part)))
+    """Paths in a text, part by part between commas: those in backticks, else the first word."""
+    for part in re.split(r"[,;]", text):
+        quoted = [path.strip() for path in _QUOTED.findall(part)]
+        for path in quoted or _first_word(part):
+            if path.strip("./"):
+                yield path.removeprefix("./")
 
 
-def _first_word(text: str) -> str:
+def _first_word(text: str) -> list[str]:
     words = text.split()
-    return words[0].removeprefix("./") if words and re.search(r"[./*]", words[0]) else ""
+    # One word alone may be `Makefile`; the first of several is a path where it looks like one.
+    like_path = words[:1] if len(words) == 1 or (words and re.search(r"[./*]", words[0])) else []
+    return [word for word in like_path if word.lower() not in _NO_PATHS]
 
 
 def edits(document: Document, place: Place, *, passed: bool, evidence: str | None) -> Iterator[Replace | InsertAfter]:
