@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from specweave.files.markdown import Document, Heading
-from specweave.increments.task_document import Place, places_in
+from specweave.increments.task_document import Place, marked_status, number_of, places_in
 from specweave.operations.migration.sheet import Sheet
 
 _REASON = "tasks stand in tasks.md"
@@ -50,9 +50,16 @@ def move(spec: Sheet, present: bytes | None, title: str) -> bytes | None:
         head = present if present else f"# Tasks: {title}{end}{end}".encode()
         head += b"" if head.endswith((b"\n", b"\r")) else end.encode()
         written = head + text.lstrip(b"\r\n")
+        if _read(list(places_in(Document.parse(written)))) != _read(places):
+            _leave(spec, places, "these tasks would be read otherwise in tasks.md; they stay in spec.md")
+            return None
     for line in range(section.line, section.end):
         spec.remove(line, _REASON)
     return written
+
+
+def _read(places: Sequence[Place]) -> list[tuple[int, str]]:
+    return [(number_of(place.id), marked_status(place)) for place in places]
 
 
 def _leave(spec: Sheet, places: Sequence[Place], message: str) -> None:
