@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -284,3 +285,64 @@ def test_a_project_without_git_on_the_machine_works(context: Context) -> None:
         check=False,
     )
     assert (run.stdout, run.stderr) == ("0001-work\n", "")
+
+
+def test_a_revision_tells_which_documents_changed(context: Context) -> None:
+    increment = store.create(context, "work")
+    before = store.revision(increment)
+    assert re.fullmatch(r"[0-9a-f]{12}(-[0-9a-f]{12}){3}", before)
+    assert store.changed_since(increment, before) == ()
+    (increment.folder / "plan.md").write_text("another")
+    assert store.changed_since(increment, before) == ("plan.md",)
+    (increment.folder / "tasks.md").unlink()
+    assert store.revision(increment).endswith("-000000000000")
+    assert store.changed_since(increment, before) == ("plan.md", "tasks.md")
+    (increment.folder / "tasks.md").mkdir()
+    assert store.changed_since(increment, before) == ("plan.md", "tasks.md")
+
+
+@pytest.mark.parametrize("revision", ["", "x", "0" * 64, "a-b", "a-b-c-d-e"])
+def test_what_is_no_revision_is_that_of_nothing(context: Context, revision: str) -> None:
+    assert store.changed_since(store.create(context, "work"), revision) == store.DOCUMENTS
+
+
+def test_what_is_put_away_is_found_only_when_asked_for_and_keeps_its_number(context: Context) -> None:
+    first, second = store.create(context, "first"), store.create(context, "second")
+    content = {path.name: path.read_bytes() for path in first.folder.iterdir()}
+    away = store.put_away(first)
+    assert (away.archived, second.archived) == (True, False)
+    assert away.folder == context.project.state / "increments" / "_archive" / "0001-first"
+    assert {path.name: path.read_bytes() for path in away.folder.iterdir()} == content
+    assert store.list_all(context.project) == [second]
+    assert store.list_all(context.project, archived=True) == [away, second]
+    with pytest.raises(NotFoundError) as caught:
+        store.find(context.project, "1")
+    assert (caught.value.code, "/sw:restore 0001" in caught.value.next_step) == ("increment-not-found", True)
+    assert store.find(context.project, "first", archived=True) == away
+    assert store.create(context, "third").number == "0003"
+    assert store.bring_back(away) == first
+    assert store.list_all(context.project)[0] == first
+
+
+@pytest.mark.parametrize("there", ["folder", "link", "file"])
+def test_nothing_is_moved_onto_what_is_there(context: Context, tmp_path: Path, there: str) -> None:
+    increment = store.create(context, "work")
+    target = context.project.state / "increments" / "_archive" / increment.id
+    target.parent.mkdir()
+    {"folder": target.mkdir, "link": lambda: target.symlink_to(tmp_path / "nothing"), "file": target.touch}[there]()
+    with pytest.raises(ConflictError) as caught:
+        store.put_away(increment)
+    assert caught.value.code == "increment-exists"
+    assert (increment.folder / "metadata.json").is_file()
+
+
+def test_an_archive_that_is_a_link_takes_and_gives_nothing(context: Context, tmp_path: Path) -> None:
+    increment = store.create(context, "work")
+    outside = tmp_path / "outside"
+    (outside / "0009-foreign").mkdir(parents=True)
+    (outside / "0009-foreign/spec.md").touch()
+    (context.project.state / "increments" / "_archive").symlink_to(outside)
+    with pytest.raises(InvalidInputError) as caught:
+        store.put_away(increment)
+    assert caught.value.code == "path-is-link"
+    assert store.list_all(context.project, archived=True) == [increment]
