@@ -63,7 +63,8 @@ def edits(document: Document, values: Mapping[str, str]) -> Iterator[Replace]:
     """
     for key, number in lines(document).items():
         match = _SCALAR.match(document.lines[number - 1])
-        if key in values and match is not None:
+        # `key:value` without a blank is no key with a value.
+        if key in values and match is not None and (match["space"] or not match["value"]):
             text = values[key] if match["space"] else f" {values[key]}"
             yield Replace(number - 1, match.start("value"), match.end("value"), text)
 

@@ -269,8 +269,11 @@ def _means(key: str, value: object) -> str:
 
 
 def _put(increment: Increment, name: str, values: Mapping[str, str], _context: Context) -> None:
-    document = Document.read(increment.folder / name)
-    ledger.amend(increment.folder, name, document.edited(frontmatter.edits(document, values)))
+    def change(present: bytes) -> bytes:
+        document = Document.parse(present)
+        return document.edited(frontmatter.edits(document, values))
+
+    ledger.amend(increment.folder, name, change)
 
 
 def _leftovers(increment: Increment, now: datetime) -> Iterator[Repair]:
