@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from specweave.errors import HostError
+from specweave.errors import ConflictError, HostError
 from specweave.files import atomic
 
 MEGABYTE = 1 << 20
@@ -76,3 +76,45 @@ def test_a_full_disk_is_a_coded_error_that_leaves_the_old_content_alone(small_di
         atomic.write(path, b"x" * 4 * MEGABYTE)
     assert caught.value.code == "disk-full"
     assert [(entry.name, entry.read_bytes()) for entry in small_disk.iterdir()] == [("file", b"old")]
+
+
+def test_what_an_editor_writes_meanwhile_is_changed_and_not_written_over(tmp_path: Path) -> None:
+    document = tmp_path / "tasks.md"
+    document.write_bytes(b"one\n")
+    seen = []
+
+    def change(present: bytes) -> bytes:
+        seen.append(present)
+        if len(seen) == 1:
+            atomic.write(document, b"one\ntwo\n")
+        if len(seen) == 2:
+            with document.open("ab") as file:
+                file.write(b"three\n")
+        return present.replace(b"one", b"1")
+
+    assert atomic.rewrite(document, change)
+    assert document.read_bytes() == b"1\ntwo\nthree\n"
+    assert len(seen) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["tasks.md"]
+
+
+def test_a_change_that_changes_nothing_writes_nothing(tmp_path: Path) -> None:
+    document = tmp_path / "tasks.md"
+    document.write_bytes(b"one\n")
+    before = document.stat().st_ino
+    assert not atomic.rewrite(document, lambda present: present)
+    assert document.stat().st_ino == before
+
+
+def test_a_file_that_is_written_all_the_time_is_named(tmp_path: Path) -> None:
+    document = tmp_path / "tasks.md"
+    document.write_bytes(b"")
+
+    def change(present: bytes) -> bytes:
+        atomic.write(document, present + b"x")
+        return present + b"y"
+
+    with pytest.raises(ConflictError) as caught:
+        atomic.rewrite(document, change)
+    assert caught.value.code == "file-changing"
+    assert b"y" not in document.read_bytes()

@@ -4,13 +4,15 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from specweave.errors import HostError
+from specweave.errors import ConflictError, HostError
+from specweave.files import reading
 
 _TEMPORARY = ".tmp"
+_ATTEMPTS = 50
 
 
 def write(path: Path, content: bytes, *, mode: int | None = None) -> None:
@@ -26,20 +28,75 @@ def write(path: Path, content: bytes, *, mode: int | None = None) -> None:
     Raises:
         HostError: `disk-full`, `permission-denied`, `write-failed`; the old content is untouched then.
     """
-    # A long name and the random part together must stay within the 255 bytes of a file name.
-    temporary = path.parent / f".{path.name[:40]}.{secrets.token_hex(6)}{_TEMPORARY}"
     with coded_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if mode is None:
             mode = _present_mode(path)
+        _put(path, content, mode, only_if=lambda: True)
+
+
+def rewrite(path: Path, change: Callable[[bytes], bytes]) -> bool:
+    """Put at `path` what `change` makes of what is there; where that is the same, nothing is written.
+
+    Editors of people know no lock: what one of them writes meanwhile is read and changed again, not written over. Only
+    the moment between two system calls is left, in which nobody could tell.
+
+    Args:
+        path: a document; none is an empty one.
+        change: makes the new content of the present one; it may be called several times.
+
+    Returns:
+        Whether it changed.
+
+    Raises:
+        InvalidInputError: what `specweave.files.reading.read` raises.
+        HostError: as `write`.
+        ConflictError: `file-changing` where somebody writes it again and again.
+    """
+    for _ in range(_ATTEMPTS):
+        before = _identity(path)
         try:
-            _write_through(temporary, content, mode)
-            temporary.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
-        sync_folder(path.parent)
+            present = reading.read(path)
+        except FileNotFoundError:
+            present = b""
+        content = change(present)
+        if content == present:
+            return False
+        with coded_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if _put(path, content, _present_mode(path), only_if=lambda before=before: _identity(path) == before):  # type: ignore[misc]
+                return True
+    raise ConflictError(
+        "file-changing",
+        f"{path} is being written by another program all the time",
+        next_step="see what writes it, then run the command again",
+    )
+
+
+def _put(path: Path, content: bytes, mode: int | None, *, only_if: Callable[[], bool]) -> bool:
+    # A long name and the random part together must stay within the 255 bytes of a file name.
+    temporary = path.parent / f".{path.name[:40]}.{secrets.token_hex(6)}{_TEMPORARY}"
+    try:
+        _write_through(temporary, content, mode)
+        if not only_if():
+            temporary.unlink()
+            return False
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    sync_folder(path.parent)
+    return True
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """What is other after each write of a file: by a rename the inode, by a write in place the rest."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def sync_folder(folder: Path) -> None:

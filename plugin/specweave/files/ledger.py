@@ -8,7 +8,7 @@ was edited: it is a conflict, shown with a diff and left alone. While files are 
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -136,33 +136,41 @@ def plan(folder: Path, files: Mapping[str, bytes], *, kind: str) -> Plan:
     return Plan(folder, kind, dict(files), tuple(sorted(changes, key=lambda change: change.path)))
 
 
-def amend(folder: Path, path: str, content: bytes) -> None:
-    """Write a file; one that lies there as it was generated counts as generated with the new content.
+def amend(folder: Path, path: str, change: Callable[[bytes], bytes]) -> bool:
+    """Change a file; one that lies there as it was generated counts as generated with the new content.
 
     Args:
         folder: an increment's folder.
         path: relative to it, with forward slashes.
-        content: the whole of the file.
+        change: see `atomic.rewrite`.
+
+    Returns:
+        Whether it changed.
 
     Raises:
         InvalidInputError: `path-leaves-folder`, `path-is-link`, `ledger-invalid`.
         HostError: it cannot be written; the old content is untouched then.
+        ConflictError: `file-changing`.
     """
     target = _target(folder, path)
     if path not in read(folder):
-        atomic.write(target, content)
-        return
+        return atomic.rewrite(target, change)
     with lock(folder / LOCK):
         entries = read(folder)
         entry = entries.get(path, {})
-        if not target.is_file() or _sha256(target.read_bytes()) not in _known(entry):
-            atomic.write(target, content)
-            return
-        entries[path] = {**entry, "sha256": _sha256(target.read_bytes()), "pending": _sha256(content)}
+        present = target.read_bytes() if target.is_file() else b""
+        if _sha256(present) not in _known(entry):
+            return atomic.rewrite(target, change)
+        content = change(present)
+        if content == present:
+            return False
+        entries[path] = {**entry, "sha256": _sha256(present), "pending": _sha256(content)}
         _save(folder, entries)
-        atomic.write(target, content)
+        # Where a person writes it at this moment, it has their content too, and counts as edited.
+        atomic.rewrite(target, change)
         entries[path] = {**{key: value for key, value in entry.items() if key != "pending"}, "sha256": _sha256(content)}
         _save(folder, entries)
+        return True
 
 
 def read(folder: Path) -> Entries:

@@ -142,10 +142,15 @@ def mark(increment: "Increment", shown: Mapping[str, bool]) -> tuple[str, ...]:
     path = increment.folder / FILE
     if not shown or not path.is_file():
         return ()
-    document = Document.read(path)
-    changes = tuple(_edits(document, shown))
-    if changes:
-        ledger.amend(increment.folder, FILE, document.edited(edit for edit, _ in changes))
+    changes: list[tuple[Replace, str]] = []
+
+    def change(present: bytes) -> bytes:
+        document = Document.parse(present)
+        changes[:] = _edits(document, shown)
+        return document.edited(edit for edit, _ in changes)
+
+    if tuple(_edits(Document.read(path), shown)):
+        ledger.amend(increment.folder, FILE, change)
     return tuple(dict.fromkeys(criterion for _, criterion in changes))
 
 

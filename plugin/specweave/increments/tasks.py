@@ -154,17 +154,17 @@ def mark(increment: "Increment", outcomes: Mapping[str, Outcome]) -> None:
         HostError: the document cannot be written; it is as before then.
     """
     found = _document(increment.folder)
-    if found is None:
-        return
-    name, document, places = found
+    if found is not None:
+        atomic.rewrite(increment.folder / found[0], lambda present: _marked(Document.parse(present), outcomes))
+
+
+def _marked(document: Document, outcomes: Mapping[str, Outcome]) -> bytes:
     changes: list[Replace | InsertAfter] = []
-    for place in places:
+    for place in places_in(document):
         if place.id in outcomes:
             passed, evidence = outcomes[place.id]
             changes += edits(document, place, passed=passed, evidence=evidence)
-    content = document.edited(changes)
-    if content != document.content:
-        atomic.write(increment.folder / name, content)
+    return document.edited(changes)
 
 
 def _document(folder: Path) -> tuple[str, Document, tuple[Place, ...]] | None:

@@ -274,11 +274,12 @@ def test_a_migration_that_was_killed_is_finished_by_the_next(
     before = {path.name: path.read_bytes() for path in increment.folder.iterdir() if path.is_file()}
     written: list[str] = []
 
-    def amend(folder: Path, path: str, content: bytes) -> None:
+    def amend(folder: Path, path: str, change: Callable[[bytes], bytes]) -> None:
         if len(written) >= survive:
             raise Killed
         written.append(path)
-        (folder / path).write_bytes(content)
+        present = (folder / path).read_bytes() if (folder / path).exists() else b""
+        (folder / path).write_bytes(change(present))
 
     expected = {file.name: file.after for file in planning.plan(increment, NOW).files}
     with monkeypatch.context() as patch:

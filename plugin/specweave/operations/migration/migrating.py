@@ -1,13 +1,15 @@
 """Writing what was planned: originals first, documents one by one, metadata.json last."""
 
+from functools import partial
 from typing import NamedTuple
 
 from specweave.command import Context
+from specweave.errors import ConflictError
 from specweave.files import ledger
 from specweave.increments import store
 from specweave.increments.store import Increment
 from specweave.operations.migration import originals, planning
-from specweave.operations.migration.planning import Plan
+from specweave.operations.migration.planning import FilePlan, Plan
 from specweave_runtime.deployment_state import timestamp
 
 
@@ -48,5 +50,11 @@ def migrate(increment: Increment, context: Context) -> Migrated:
         before = {file.name: file.before for file in found.files if file.before is not None}
         copies = originals.keep(increment.folder, before)
         for file in found.files:
-            ledger.amend(increment.folder, file.name, file.after)
+            ledger.amend(increment.folder, file.name, partial(_replaced, file))
     return Migrated(found, copies)
+
+
+def _replaced(file: FilePlan, present: bytes) -> bytes:
+    if present not in {file.before or b"", file.after}:
+        raise ConflictError("files-changed", f"{file.name} changed meanwhile", next_step="run the command again")
+    return file.after
