@@ -3,7 +3,8 @@
 The user's own settings hold: hooks run, commits are signed where that is asked for, and what they refuse is refused.
 """
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,24 +19,40 @@ from specweave.project import Project
 if TYPE_CHECKING:
     from git import Repo
 
+Staged = Mapping[bytes, str]
+"""Names of files in the repository → the object that is staged."""
+
 _ATTEMPTS = 20
 _NAMED = 5
 
 
-def require_committable(project: Project) -> None:
+def require_committable(project: Project, increment: Increment | None = None) -> Staged:
     """Refuse where a commit of an increment would be refused: ask before the work that is to be committed.
 
+    Args:
+        project: whose repository.
+        increment: which, where there is one already.
+
+    Returns:
+        What is staged of increments now, for `commit`: the work may change it in the work tree.
+
     Raises:
-        ConflictError: `git-underway`, `merge-conflicts`.
-        InvalidInputError: `git-identity-missing`.
+        ConflictError: `git-underway`, `merge-conflicts`, `staged-differently`.
+        InvalidInputError: `git-identity-missing`, `increment-ignored`.
         HostError: `repository-not-owned`, `program-missing`.
     """
     with git_program.at_hand(home(project)) as repository:
-        if repository is not None:
-            _require_committable(repository)
+        if repository is None:
+            return {}
+        _require_committable(repository)
+        if increment is not None:
+            places = _places(increment)
+            _require_staged_alike(repository, places, {})
+            _require_not_ignored(repository, places)
+        return _staged(repository, [home(project)])
 
 
-def commit(increment: Increment, what: str) -> str | None:
+def commit(increment: Increment, what: str, staged: Staged | None = None) -> str | None:
     """Make one commit `NNNN: what` of the increment's files: those changed, new and gone; ignored ones stay out.
 
     What is staged outside of the increment stays staged, and is not in the commit.
@@ -43,6 +60,8 @@ def commit(increment: Increment, what: str) -> str | None:
     Args:
         increment: whose files, also where it lay before it was put away or brought back.
         what: what happened, one line.
+        staged: what `require_committable` gave before the work: staged as it lay in the work tree, so that nothing is
+            lost when the work tree is committed instead.
 
     Returns:
         The commit, hexadecimal; None where there was nothing to commit, or there is no repository.
@@ -57,9 +76,27 @@ def commit(increment: Increment, what: str) -> str | None:
         if repository is None:
             return None
         _require_committable(repository)
-        places = _places(increment)
         with lock(Path(repository.git_dir) / "specweave-commit.lock"):
-            return _commit(repository, places, f"{increment.number}: {' '.join(what.split())}")
+            return _commit(
+                repository, _places(increment), f"{increment.number}: {' '.join(what.split())}", staged or {}
+            )
+
+
+def by_hand(increment: Increment, what: str) -> str:
+    """The shell commands that make the same commit."""
+    with git_program.opened(increment.folder.resolve()) as repository:
+        if repository is None:
+            return ""
+        top = Path(str(repository.working_tree_dir)).resolve()
+        known = [place for place in _places(increment) if place.exists() or _tracked(repository, [place])]
+        paths = " ".join(shlex.quote(place.relative_to(top).as_posix()) for place in known)
+        git = "git" if top == increment.project.root.resolve() else f"git -C {shlex.quote(str(top))}"
+    message = shlex.quote(_message(increment, what))
+    return f"{git} add -- {paths} && {git} commit --only -m {message} -- {paths}"
+
+
+def _message(increment: Increment, what: str) -> str:
+    return f"{increment.number}: {' '.join(what.split())}"
 
 
 def home(project: Project) -> Path:
@@ -81,8 +118,8 @@ def _places(increment: Increment) -> list[Path]:
     return [increments / increment.id, *(folder / increment.id for folder in put_away)]
 
 
-def _commit(repository: "Repo", places: Sequence[Path], message: str) -> str | None:
-    _require_staged_alike(repository, places)
+def _commit(repository: "Repo", places: Sequence[Path], message: str, staged: Staged) -> str | None:
+    _require_staged_alike(repository, places, staged)
     new = _untracked(repository, places)
     if new:
         names = ("--pathspec-from-file=-", "--pathspec-file-nul")
@@ -155,14 +192,31 @@ def _require_committable(repository: "Repo") -> None:
             )
 
 
-def _require_staged_alike(repository: "Repo", places: Sequence[Path]) -> None:
+def _staged(repository: "Repo", places: Sequence[Path]) -> Staged:
+    """The files that are staged as they lie in the work tree."""
+    found = _status(repository, places, "--untracked-files=no")
+    names = {name for letters, name in found if letters[1] == " "}
+    return {name: blob for name, blob in _tracked(repository, places).items() if name in names}
+
+
+def _tracked(repository: "Repo", places: Sequence[Path]) -> Staged:
+    listed = _output(repository, "ls-files", "--stage", "--full-name", "-z", "--", *literal(*places)).split(b"\0")
+    entries = (entry.partition(b"\t") for entry in listed if entry)
+    return {name: description.split()[1].decode() for description, _, name in entries}
+
+
+def _require_staged_alike(repository: "Repo", places: Sequence[Path], known: Staged) -> None:
     found = _status(repository, places, "--untracked-files=all")
     untracked = {name for letters, name in found if letters == "??"}
-    different = [
-        name.decode("utf-8", "replace")
+    changed = {
+        name
         for letters, name in found
         if letters != "??" and letters[0] != " " and (letters[1] != " " or name in untracked)
-    ]
+    }
+    present = _tracked(repository, places) if changed and known else {}
+    different = sorted(
+        name.decode("utf-8", "replace") for name in changed if name not in known or known[name] != present.get(name)
+    )
     if different:
         more = f" and {len(different) - _NAMED} more" if len(different) > _NAMED else ""
         raise ConflictError(
@@ -175,7 +229,7 @@ def _require_staged_alike(repository: "Repo", places: Sequence[Path]) -> None:
 
 
 def _require_not_ignored(repository: "Repo", places: Sequence[Path]) -> None:
-    if ask(repository, "ls-files", "--", *literal(*places)).output:
+    if _tracked(repository, places):
         return
     answer = ask(repository, "check-ignore", "--verbose", "--", str(places[0]))
     if answer.status == 0:

@@ -1,28 +1,42 @@
 """The commit at the end of a command that changed an increment, where it was asked for."""
 
-import shlex
-
 from specweave.command import CommittingRequest
 from specweave.errors import SpecweaveError
 from specweave.increments import commits
+from specweave.increments.commits import Staged
 from specweave.increments.store import Increment
 from specweave.project import Project
 
 
-def check_if_asked(request: CommittingRequest, project: Project) -> None:
+def check_if_asked(request: CommittingRequest, project: Project, increment: Increment | None = None) -> Staged | None:
     """Refuse before the work where a commit was asked for and would be refused after it.
 
+    Args:
+        request: whether it was.
+        project: where.
+        increment: which, where there is one already.
+
+    Returns:
+        What was staged before the work, for `commit_if_asked`.
+
     Raises:
-        ConflictError: `git-underway`, `merge-conflicts`.
-        InvalidInputError: `git-identity-missing`.
+        ConflictError: `git-underway`, `merge-conflicts`, `staged-differently`.
+        InvalidInputError: `git-identity-missing`, `increment-ignored`.
         HostError: `repository-not-owned`, `program-missing`.
     """
-    if request.commit:
-        commits.require_committable(project)
+    return commits.require_committable(project, increment) if request.commit else None
 
 
-def commit_if_asked(request: CommittingRequest, increment: Increment, what: str) -> str | None:
+def commit_if_asked(
+    request: CommittingRequest, increment: Increment, what: str, staged: Staged | None = None
+) -> str | None:
     """Commit the increment's files as `NNNN: what` where the request asks for it.
+
+    Args:
+        request: whether it does.
+        increment: whose.
+        what: what happened, one line.
+        staged: what `check_if_asked` gave before the work.
 
     Returns:
         The commit, hexadecimal; None where it was not asked for, nothing had changed, or there is no repository.
@@ -33,16 +47,12 @@ def commit_if_asked(request: CommittingRequest, increment: Increment, what: str)
     if not request.commit:
         return None
     try:
-        return commits.commit(increment, what)
+        return commits.commit(increment, what, staged)
     except SpecweaveError as error:
-        folder = shlex.quote(increment.project.relative(increment.folder))
-        by_hand = (
-            f"`git add -- {folder}` and `git commit --only -m {shlex.quote(f'{increment.number}: {what}')} -- {folder}`"
-        )
         raise type(error)(
             error.code,
             f"{increment.id}: {what}; but that was not committed: {error.message}",
-            next_step=f"{error.next_step}; to commit it then, run {by_hand}",
+            next_step=f"{error.next_step}; the commit alone is then made by `{commits.by_hand(increment, what)}`",
             details={**error.details, "increment": increment.id},
         ) from error
 

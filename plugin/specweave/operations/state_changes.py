@@ -63,9 +63,9 @@ def change_state(
     from specweave.increments import life_cycle, store  # noqa: PLC0415 - a listing must stay cheap
     from specweave.operations import committing  # noqa: PLC0415
 
-    committing.check_if_asked(request, context.project)
+    staged = committing.check_if_asked(request, context.project, increment)
     change = life_cycle.move(context, increment, to, reason=reason)
-    commit = committing.commit_if_asked(request, increment, to.replace("_", " "))
+    commit = committing.commit_if_asked(request, increment, to.replace("_", " "), staged)
     return StateChangeResult(
         increment=increment.id,
         before=change.before,

@@ -40,12 +40,12 @@ def run(request: ArchiveRequest, context: Context) -> ArchiveResult:
     from specweave.increments import life_cycle, store  # noqa: PLC0415 - a listing must stay cheap
     from specweave.operations import committing  # noqa: PLC0415
 
-    committing.check_if_asked(request, context.project)
+    staged = committing.check_if_asked(request, context.project, store.find(context.project, request.increment))
     with store.project_lock(context.project):
         increment = store.find(context.project, request.increment)
         life_cycle.require_closed(increment)
         increment = store.put_away(increment)
-    commit = committing.commit_if_asked(request, increment, "archived")
+    commit = committing.commit_if_asked(request, increment, "archived", staged)
     return ArchiveResult(
         increment=increment.id,
         status=increment.metadata().status,

@@ -163,7 +163,7 @@ def run(request: DoRequest, context: Context) -> DoResult:
     from specweave.operations.task_schedule import Wanted  # noqa: PLC0415
 
     increment = store.find(context.project, request.increment)
-    committing.check_if_asked(request, context.project)
+    staged = None if request.dry_run else committing.check_if_asked(request, context.project, increment)
     wanted = Wanted(
         only=request.task,
         until=request.until,
@@ -172,13 +172,16 @@ def run(request: DoRequest, context: Context) -> DoResult:
         name=request.as_ or context.actor,
     )
     outcome = task_schedule.run_ready(increment, context, wanted)
-    if request.as_ is not None and not request.dry_run:
+    everything = task_binding.ordered(increment)
+    standings = evidence.standings(increment, everything)
+    done = task_binding.done(everything, standings)
+    if not request.dry_run:
+        task_keeping.let_go(increment, context, done)
         task_keeping.keep_next(increment, context, outcome.waiting, request.as_)
     held = claims.held(context, increment)
     people = task_keeping.as_held(increment, outcome.waiting, held, request.as_)
-    everything = task_binding.ordered(increment)
-    standings = evidence.standings(increment, everything)
-    commit = committing.commit_if_asked(request, increment, _what([ran.task.id for ran in outcome.ran]))
+    what = _what([ran.task.id for ran in outcome.ran])
+    commit = None if request.dry_run else committing.commit_if_asked(request, increment, what, staged)
     return DoResult(
         passed=outcome.stopped != "failed",
         increment=increment.id,
@@ -200,11 +203,11 @@ def run(request: DoRequest, context: Context) -> DoResult:
         claimed=[
             ClaimedTask(task=task.id, title=task.title) for task in everything if standings[task.id][0] == "claimed"
         ],
-        done=len(task_binding.done(everything, standings)),
+        done=len(done),
         total=len(everything),
         revision=store.revision(increment),
         commit=commit,
-        uncommitted=committing.why_not(request, increment, commit),
+        uncommitted="" if request.dry_run else committing.why_not(request, increment, commit),
     )
 
 

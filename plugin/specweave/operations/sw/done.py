@@ -100,7 +100,7 @@ def run(request: DoneRequest, context: Context) -> DoneResult:
 
     increment = store.find(context.project, request.increment)
     before = life_cycle.require(increment, "completed")
-    committing.check_if_asked(request, context.project)
+    staged = committing.check_if_asked(request, context.project, increment)
     with store.project_lock(context.project):
         before = life_cycle.require(increment, "completed")
         closed = life_cycle.meaning(before) == "completed"
@@ -111,7 +111,7 @@ def run(request: DoneRequest, context: Context) -> DoneResult:
         if passed:
             facts = {"unproven": unproven} if unproven else None
             life_cycle.move(context, increment, "completed", reason=request.reason, facts=facts)
-    commit = committing.commit_if_asked(request, increment, "done") if passed else None
+    commit = committing.commit_if_asked(request, increment, "done", staged) if passed else None
     return DoneResult(
         passed=passed,
         increment=increment.id,

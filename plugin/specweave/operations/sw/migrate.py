@@ -146,7 +146,8 @@ def run(request: MigrateRequest, context: Context) -> MigrateResult:
             "argument-invalid", "an increment is named, and all are asked for", next_step="leave out one of the two"
         )
     chosen = store.list_all(context.project) if request.all else [store.find(context.project, request.increment)]
-    committing.check_if_asked(request, context.project)
+    if not request.dry_run:
+        committing.check_if_asked(request, context.project)
     found = []
     for number, increment in enumerate(chosen):
         context.report(Progress(f"migrating {increment.id}", number / len(chosen)))
@@ -173,11 +174,12 @@ def _one(increment: "Increment", request: MigrateRequest, context: Context) -> M
 
     if request.dry_run:
         return _said_of(migrating.Migrated(migrating.plan(increment, context), ()), diffs=True)
+    staged = committing.check_if_asked(request, context.project, increment)
     done = migrating.migrate(increment, context)
     said = _said_of(done, diffs=False)
     if not done.plan.files:
         return said
-    commit = committing.commit_if_asked(request, increment, f"migrated from SpecWeave {done.plan.generation}")
+    commit = committing.commit_if_asked(request, increment, f"migrated from SpecWeave {done.plan.generation}", staged)
     return said.model_copy(update={"commit": commit})
 
 

@@ -3,7 +3,6 @@
 from pydantic import Field
 
 from specweave.command import Annotations, Command, CommittingRequest, CommittingResult, Context, NamedIncrement
-from specweave.errors import ConflictError
 
 
 class RestoreRequest(CommittingRequest):
@@ -38,17 +37,11 @@ def run(request: RestoreRequest, context: Context) -> RestoreResult:
     from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
     from specweave.operations import committing  # noqa: PLC0415
 
-    committing.check_if_asked(request, context.project)
+    found = store.find_put_away(context.project, request.increment)
+    staged = committing.check_if_asked(request, context.project, found)
     with store.project_lock(context.project):
-        increment = store.find(context.project, request.increment, archived=True)
-        if not increment.archived:
-            raise ConflictError(
-                "increment-not-archived",
-                f"{increment.id} is not put away",
-                next_step=f"`/sw:status {increment.number}` shows it",
-            )
-        increment = store.bring_back(increment)
-    commit = committing.commit_if_asked(request, increment, "restored")
+        increment = store.bring_back(found)
+    commit = committing.commit_if_asked(request, increment, "restored", staged)
     return RestoreResult(
         increment=increment.id,
         status=increment.metadata().status,

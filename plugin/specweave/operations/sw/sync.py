@@ -60,10 +60,9 @@ def run(request: SyncRequest, context: Context) -> SyncResult:
     from specweave.operations.committing import check_if_asked, commit_if_asked, why_not  # noqa: PLC0415
 
     increment = store.find(context.project, request.increment)
-    if not request.dry_run:
-        check_if_asked(request, context.project)
+    staged = None if request.dry_run else check_if_asked(request, context.project, increment)
     made = synchronization.synchronize(increment, context, dry_run=request.dry_run)
-    commit = None if request.dry_run else commit_if_asked(request, increment, "repair what had drifted")
+    commit = None if request.dry_run else commit_if_asked(request, increment, "repair what had drifted", staged)
     return SyncResult(
         increment=increment.id,
         dry_run=request.dry_run,

@@ -112,7 +112,7 @@ def run(request: VerifyRequest, context: Context) -> VerifyResult:
 
     started = context.host.now()
     increment = store.find(context.project, request.increment)
-    committing.check_if_asked(request, context.project)
+    staged = committing.check_if_asked(request, context.project, increment)
     evidence.require_recordable(increment)
     head = evidence.stand(increment)
     found = verification.verify(
@@ -132,7 +132,7 @@ def run(request: VerifyRequest, context: Context) -> VerifyResult:
         },
         head=head,
     )
-    commit = committing.commit_if_asked(request, increment, "verified")
+    commit = committing.commit_if_asked(request, increment, "verified", staged)
     return VerifyResult(
         passed=found.passed,
         increment=increment.id,
