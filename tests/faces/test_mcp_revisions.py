@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import anyio
 import pytest
@@ -79,7 +79,10 @@ async def test_exactly_the_tools_that_change_an_increment_take_it(context: Conte
 
 @pytest.mark.parametrize("entry", WRITERS, ids=lambda entry: entry.slash)
 def test_every_command_that_writes_says_the_revision_it_left(entry: Entry) -> None:
-    assert "revision" in entry.load().result.model_fields
+    """A command that takes many increments says it of each."""
+    fields = entry.load().result.model_fields
+    each = get_args(fields["increments"].annotation)[0].model_fields if "increments" in fields else {}
+    assert "revision" in {*fields, *each}
 
 
 async def test_a_change_on_the_revision_that_was_read_is_done(
@@ -94,6 +97,31 @@ async def test_a_change_on_the_revision_that_was_read_is_done(
             read = made.structured_content["revision"]
             assert read == store.revision(increment)
     assert json.loads((increment.folder / "metadata.json").read_bytes())["notes"] == ["one", "two"]
+
+
+async def test_the_life_of_an_increment_goes_on_from_revision_to_revision(context: Context, mode: Mode) -> None:
+    entries = [find("sw", name) for name in ("inc", "pause", "resume", "abandon", "archive", "restore")]
+    async with Client(create_server(context, entries), mode=mode) as client:
+        made = await client.call_tool("sw_inc", {"title": "Explain the model"})
+        assert made.structured_content is not None
+        first = read = made.structured_content["revision"]
+        for name, more in (
+            ("pause", {"reason": "no data yet"}),
+            ("resume", {}),
+            ("abandon", {"reason": "nobody asks"}),
+            ("archive", {}),
+            ("restore", {}),
+        ):
+            arguments = {"increment": "0001", **more}
+            error = error_of(await client.call_tool(f"sw_{name}", {**arguments, "expected_revision": "x"}))
+            assert (error["code"], error["details"]["revision"]) == ("revision-stale", read)
+            done = await client.call_tool(f"sw_{name}", {**arguments, "expected_revision": read})
+            assert not done.is_error, text_of(done)
+            assert done.structured_content is not None
+            read = done.structured_content["revision"]
+        late = {"increment": "0001", "reason": "again", "expected_revision": first}
+        error = error_of(await client.call_tool("sw_abandon", late))
+    assert (error["code"], error["details"]["changed"]) == ("revision-stale", ["metadata.json"])
 
 
 @pytest.mark.parametrize("changed", [("tasks.md",), ("spec.md", "plan.md"), ("metadata.json",)])

@@ -18,7 +18,8 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp_types import CallToolResult, ClientCapabilities, TextContent, ToolAnnotations
 from pydantic import BaseModel, Field
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
 
 from specweave.arguments import slash_line, validate
 from specweave.command import AnyCommand, Context, Result
@@ -46,6 +47,17 @@ class _Schema(GenerateJsonSchema):
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
         return False
+
+
+class _InputSchema(_Schema):
+    """The same for arguments: that one may be left out says enough; null is taken all the same."""
+
+    def nullable_schema(self, schema: NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        made = super().default_schema(schema)
+        return {key: value for key, value in made.items() if key != "default" or value is not None}
 
 
 class _WholeArguments(FuncMetadata):
@@ -79,8 +91,11 @@ def tool(entry: Entry, context: Context) -> Tool:
         output_model=command.result,
         output_schema=command.result.model_json_schema(schema_generator=_Schema, mode="serialization"),
     )
-    schema = expected_revision.added(command.request.model_json_schema(schema_generator=_Schema), command)
-    return made.model_copy(update={"parameters": schema, "fn_metadata": metadata})
+    schema = command.request.model_json_schema(schema_generator=_InputSchema)
+    # The name and the docstring of the model are for who reads the source.
+    arguments = {key: value for key, value in schema.items() if key not in {"title", "description"}}
+    arguments = expected_revision.added(arguments, command)
+    return made.model_copy(update={"parameters": arguments, "fn_metadata": metadata})
 
 
 def _plain(command: AnyCommand, context: Context) -> Callable[..., Any]:

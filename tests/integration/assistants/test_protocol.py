@@ -11,7 +11,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 # The scenarios that any product's server can pass; the others call tools that only a test server has.
 LEGACY = ("server-initialize", "server-session-lifecycle", "ping")
-BOTH = ("tools-list", "resources-list", "prompts-list", "dns-rebinding-protection")
+BOTH = ("tools-list", "resources-list", "prompts-list", "completion-complete", "dns-rebinding-protection")
 MODERN = ("caching", "http-header-validation", "sep-2164-resource-not-found")
 
 
@@ -22,6 +22,29 @@ def test_the_inspector_finds_no_fault_in_the_tools(run: Run, commands: set[tuple
     )
     names = {tool["name"] for tool in json.loads(done.stdout)["tools"]}
     assert names == {f"{group}_{name}".replace("-", "_") for group, name in commands}
+
+
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+def test_the_inspector_reads_the_increments(run: Run, era: str) -> None:
+    inspector = ("mcp-inspector", "--cli", "specweave", "mcp", "--protocol-era", era, "--method")
+
+    def read(*words: str) -> str:
+        return run(*inspector, *words).stdout
+
+    title = f"Explain the model in the {era} era"
+    made = json.loads(run("specweave", "sw", "inc", title, "--json").stdout)
+    (listing,) = json.loads(read("resources/list"))["resources"]
+    (content,) = json.loads(read("resources/read", "--uri", listing["uri"]))["contents"]
+    listed = {item["increment"]: item for item in json.loads(content["text"])["increments"]}
+    uri = listed[made["increment"]]["uri"]
+    (spec,) = json.loads(read("resources/read", "--uri", f"{uri}/spec"))["contents"]
+    assert title in spec["text"]
+    assert spec["_meta"] == {"specweave/revision": made["revision"]}
+    kinds = json.loads(read("resources/templates/list"))["resourceTemplates"]
+    assert [kind["name"] for kind in kinds] == ["increments", "increment", "document", "report"]
+    refused = run(*inspector, "resources/read", "--uri", f"{uri}/secrets", check=False)
+    assert refused.returncode != 0
+    assert "document-not-found" in refused.stderr
 
 
 @pytest.fixture(scope="module")
