@@ -92,20 +92,20 @@ def test_a_report_and_the_state_carry_the_digests(context: Context, increment: I
 
 
 @pytest.mark.parametrize(
-    ("path", "old", "new", "why"),
+    ("path", "edit", "why"),
     [
-        ("src/price.py", "1", "2", "src/price.py changed"),
-        (".specweave/increments/0001-work/tasks.md", "Price", "Cost", "its text changed, or that of a criterion"),
-        (".specweave/increments/0001-work/spec.md", "**: a", "**: A", "its text changed, or that of a criterion"),
+        ("src/price.py", ("1", "2"), "src/price.py changed"),
+        (".specweave/increments/0001-work/tasks.md", ("Price", "Cost"), "its text changed, or that of a criterion"),
+        (".specweave/increments/0001-work/spec.md", ("**: a", "**: A"), "its text changed, or that of a criterion"),
     ],
 )
 def test_evidence_goes_stale_with_the_content_and_the_wording_and_comes_back_with_them(
-    context: Context, increment: Increment, path: str, old: str, new: str, why: str
+    context: Context, increment: Increment, path: str, edit: tuple[str, str], why: str
 ) -> None:
     record(context, increment)
     file = context.project.root / path
     before = file.read_text()
-    file.write_text(before.replace(old, new))
+    file.write_text(before.replace(*edit))
     assert standings(increment)["T-001"] == ("stale", why)
     assert not evidence.is_done(tasks.find(increment, "T-001"), "stale")
     file.write_text(before)
@@ -271,7 +271,7 @@ print("whole")
 def test_a_recording_killed_anywhere_lacks_nothing_that_settling_and_marking_do_not_bring_back(
     context: Context, increment: Increment, writes: int
 ) -> None:
-    """The state is written first; what the documents lack of it is drift that is repaired, never evidence that is lost."""
+    """The state is written first; what the documents lack of it is drift that is repaired, never lost evidence."""
     tick(increment, "T-003")
     run = subprocess.run(
         [sys.executable, "-c", DIE, context.project.root, str(writes)], check=False, capture_output=True, text=True

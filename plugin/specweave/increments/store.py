@@ -11,8 +11,8 @@ from typing import Any
 from specweave.command import Context, IncrementType
 from specweave.errors import ConflictError, NotFoundError
 from specweave.files.lock import lock
+from specweave.increments import choice, names, placing, repository
 from specweave.increments import metadata as metadata_file
-from specweave.increments import names, placing, repository
 from specweave.increments.metadata import Metadata
 from specweave.project import Project
 from specweave_runtime.deployment_state import timestamp
@@ -143,16 +143,32 @@ def find(project: Project, name: str | None, *, kind: str | None = None, archive
     """
     increments = list_all(project, archived=archived)
     if name is None:
-        return _only_open(increments, kind)
+        return choice.only_open(increments, kind)
     wanted = name.strip().strip("/")
-    matching = _matching(increments, wanted)
+    matching = choice.matching(increments, wanted)
     if not matching:
-        away = [] if archived else _matching(list_all(project, archived=True), wanted)
+        away = [] if archived else choice.matching(list_all(project, archived=True), wanted)
         where = f"{name[:80]!r} is put away" if away else f"there is no increment {name[:80]!r} in {project.root}"
         step = f"bring it back: /sw:restore {away[0].number}" if away else ""
-        known = f"name one of {_listing(increments)}" if increments else 'make one: /sw:inc "Deploy the model"'
+        known = f"name one of {choice.listing(increments)}" if increments else 'make one: /sw:inc "Deploy the model"'
         raise NotFoundError("increment-not-found", where, next_step=step or known)
-    return _single(matching, f"{name[:80]!r} means more than one increment")
+    return choice.single(matching, f"{name[:80]!r} means more than one increment")
+
+
+def find_put_away(project: Project, name: str) -> Increment:
+    """The archived increment of that number, folder name or unique prefix.
+
+    Raises:
+        NotFoundError: `increment-not-found`, `increment-ambiguous`.
+        ConflictError: `increment-not-archived`.
+    """
+    away = [increment for increment in list_all(project, archived=True) if increment.archived]
+    if found := choice.matching(away, name.strip().strip("/")):
+        return choice.single(found, f"{name[:80]!r} means more than one archived increment")
+    there = find(project, name)
+    raise ConflictError(
+        "increment-not-archived", f"{there.id} is not put away", next_step=f"`/sw:status {there.number}` shows it"
+    )
 
 
 def list_all(project: Project, *, archived: bool = False) -> list[Increment]:
@@ -168,19 +184,6 @@ def list_all(project: Project, *, archived: bool = False) -> list[Increment]:
         if names.number_of(path.name) is not None and path.is_dir() and not path.is_symlink() and any(path.iterdir())
     ]
     return sorted(found, key=lambda increment: (int(increment.number), increment.id))
-
-
-def _matching(increments: Sequence[Increment], wanted: str) -> list[Increment]:
-    exact = [increment for increment in increments if increment.id == wanted]
-    if exact or not wanted:
-        return exact
-    if wanted.isascii() and wanted.isdigit():
-        return [increment for increment in increments if int(increment.number) == int(wanted)]
-    return [
-        increment
-        for increment in increments
-        if increment.id.startswith(wanted) or increment.id.partition("-")[2].startswith(wanted)
-    ]
 
 
 def put_away(increment: Increment) -> Increment:
@@ -261,35 +264,3 @@ def _free_number(project: Project, wanted: int | None) -> int:
             next_step=f"use {max(numbers) + 1:04d}, or give only a title",
         )
     return wanted
-
-
-def _only_open(increments: Sequence[Increment], kind: str | None) -> Increment:
-    candidates = []
-    for increment in increments:
-        metadata = increment.metadata()
-        if metadata.is_open and (kind is None or metadata.type == kind):
-            candidates.append(increment)
-    words = f"open {kind} increment" if kind else "open increment"
-    if not candidates:
-        raise NotFoundError(
-            "increment-not-found",
-            f"there is no {words}",
-            next_step="name an increment" if increments else 'make one: /sw:inc "Deploy the model"',
-        )
-    return _single(candidates, f"there is more than one {words}")
-
-
-def _single(candidates: Sequence[Increment], complaint: str) -> Increment:
-    if len(candidates) == 1:
-        return candidates[0]
-    raise NotFoundError(
-        "increment-ambiguous",
-        f"{complaint}: {_listing(candidates)}",
-        next_step="name one of them",
-        details={"candidates": [candidate.id for candidate in candidates]},
-    )
-
-
-def _listing(increments: Sequence[Increment]) -> str:
-    shown = [increment.id for increment in increments[:8]]
-    return ", ".join(shown) + (f" and {len(increments) - len(shown)} more" if len(increments) > len(shown) else "")

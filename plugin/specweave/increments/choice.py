@@ -1,0 +1,66 @@
+"""Which increment is meant by a name, or by none."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from specweave.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from specweave.increments.store import Increment
+
+
+def matching(increments: Sequence["Increment"], wanted: str) -> list["Increment"]:
+    """Those that a name means: a folder name, else a number, else the beginning of a folder name or of its slug."""
+    exact = [increment for increment in increments if increment.id == wanted]
+    if exact or not wanted:
+        return exact
+    if wanted.isascii() and wanted.isdigit():
+        return [increment for increment in increments if int(increment.number) == int(wanted)]
+    return [
+        increment
+        for increment in increments
+        if increment.id.startswith(wanted) or increment.id.partition("-")[2].startswith(wanted)
+    ]
+
+
+def only_open(increments: Sequence["Increment"], kind: str | None) -> "Increment":
+    """The only open one, of a type where one is given.
+
+    Raises:
+        NotFoundError: `increment-not-found`, `increment-ambiguous`.
+    """
+    candidates = []
+    for increment in increments:
+        metadata = increment.metadata()
+        if metadata.is_open and (kind is None or metadata.type == kind):
+            candidates.append(increment)
+    words = f"open {kind} increment" if kind else "open increment"
+    if not candidates:
+        raise NotFoundError(
+            "increment-not-found",
+            f"there is no {words}",
+            next_step="name an increment" if increments else 'make one: /sw:inc "Deploy the model"',
+        )
+    return single(candidates, f"there is more than one {words}")
+
+
+def single(candidates: Sequence["Increment"], complaint: str) -> "Increment":
+    """The only one of some.
+
+    Raises:
+        NotFoundError: `increment-ambiguous`, with the candidates.
+    """
+    if len(candidates) == 1:
+        return candidates[0]
+    raise NotFoundError(
+        "increment-ambiguous",
+        f"{complaint}: {listing(candidates)}",
+        next_step="name one of them",
+        details={"candidates": [candidate.id for candidate in candidates]},
+    )
+
+
+def listing(increments: Sequence["Increment"]) -> str:
+    """Their names, the first of many."""
+    shown = [increment.id for increment in increments[:8]]
+    return ", ".join(shown) + (f" and {len(increments) - len(shown)} more" if len(increments) > len(shown) else "")
