@@ -207,6 +207,15 @@ def test_two_that_ask_at_once_get_the_same(context: Context) -> None:
     assert by_index(context) == by_files(context)
 
 
+def test_what_a_killed_process_left_is_written_over(context: Context) -> None:
+    spare = (context.project.root / INDEX).with_suffix(".new")
+    spare.parent.mkdir(parents=True)
+    spare.write_bytes(b"half a line" * 100_000)
+    fill(context)
+    assert not spare.exists()
+    assert by_index(context) == by_files(context)
+
+
 def test_an_index_of_another_place_counts_for_nothing(context: Context, read: list[str], tmp_path: Path) -> None:
     fill(context)
     moved = Context(Project(context.project.root.rename(tmp_path / "moved")), RealHost())
