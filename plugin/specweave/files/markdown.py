@@ -8,7 +8,8 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +19,7 @@ from specweave.files import reading
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
+_REMEMBERED_BYTES = 65_536
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+\Z")
 _BULLET = r"(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)"
 _FIELD = re.compile(
@@ -120,7 +122,7 @@ class Document:
     @classmethod
     def parse(cls, content: bytes) -> "Document":
         """Take a document apart into lines; nothing is refused and nothing is lost."""
-        return cls(tuple(_LINE.findall(content.decode("utf-8", "surrogateescape"))))
+        return _parsed(content) if len(content) <= _REMEMBERED_BYTES else _parsed.__wrapped__(content)
 
     @classmethod
     def read(cls, path: Path) -> "Document":
@@ -178,8 +180,8 @@ class Document:
     def checkboxes(self, start: int = 0, end: int | None = None) -> Iterator[Checkbox]:
         """The list items with a box on the lines from `start` to before `end`."""
         found = self._checkboxes
-        after = len(found) if end is None else bisect_left(found, end, key=_line)
-        yield from found[bisect_left(found, start, key=_line) : after]
+        after = len(found) if end is None else bisect_left(found, end, key=attrgetter("line"))
+        yield from found[bisect_left(found, start, key=attrgetter("line")) : after]
 
     @cached_property
     def blocks(self) -> Mapping[int, int]:
@@ -251,7 +253,7 @@ class Document:
                 while last > line + 1 and not self.lines[last - 1].strip():
                     last -= 1
                 found.append(Checkbox(match["mark"], match["text"], line, match.start("mark"), last))
-        return tuple(sorted(found, key=_line))
+        return tuple(sorted(found, key=attrgetter("line")))
 
     @cached_property
     def _prose(self) -> tuple[int, ...]:
@@ -280,8 +282,10 @@ def _fields_of(line: int, text: str) -> Iterator[Field]:
         match = _NEXT_FIELD.match(text, beside.end()) if beside is not None else None
 
 
-def _line(checkbox: Checkbox) -> int:
-    return checkbox.line
+# One command reads the same documents many times, and nearly all its time goes into parsing them.
+@lru_cache(maxsize=8)
+def _parsed(content: bytes) -> Document:
+    return Document(tuple(_LINE.findall(content.decode("utf-8", "surrogateescape"))))
 
 
 def _span(token: "Token") -> tuple[int, int]:
