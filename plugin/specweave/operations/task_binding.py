@@ -70,7 +70,8 @@ class Bound:
     @property
     def only_checks(self) -> bool:
         """Whether it shows how things are and acts on nothing: then it may be repeated at will."""
-        return self.command.checks is not None and self.command.checks(self.request)
+        checks = self.command.checks
+        return self.command.annotations.read_only or (checks is not None and checks(self.request))
 
 
 @dataclass(frozen=True, slots=True)

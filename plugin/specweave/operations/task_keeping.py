@@ -1,6 +1,6 @@
 """Tasks for people and assistants where several work on one increment: who has which."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 
 from specweave.command import Context
@@ -13,8 +13,18 @@ from specweave.operations.task_binding import Person, claimed, first_to_ask
 BY_HAND = frozenset({"no-command", "not-built", "test-failed"})
 
 
-def keep_next(increment: Increment, context: Context, waiting: Iterable[Person], name: str) -> None:
+def let_go(increment: Increment, context: Context, done: Collection[str]) -> None:
+    """Keep tasks that are done for nobody any more."""
+    finished = {claims.name_of(task_id) for task_id in done}
+    for task_id, claim in claims.held(context, increment).items():
+        if claim.process is None and task_id in finished:
+            claims.let_go(increment, task_id)
+
+
+def keep_next(increment: Increment, context: Context, waiting: Iterable[Person], name: str | None) -> None:
     """Keep one task that somebody has to do for that name: the one it has already, else the first that is free."""
+    if name is None:
+        return
     people = [person for person in waiting if person.reason in BY_HAND]
     held = claims.held(context, increment)
     mine = [person for person in people if (claim := _of(held, person)) and claim.name == name]

@@ -503,6 +503,13 @@ def test_the_next_task_is_kept_for_whoever_asks_by_name(context: Context) -> Non
     ]
     assert "kept for anna" in bob.waiting[-1].action
     assert [person.kept_for for person in do(context, "0001 --as anna").waiting] == ["anna", None, "bob"]
+    path = store.find(context.project, "1").folder / "tasks.md"
+    path.write_text(path.read_text().replace("Task 1\n", "Task 1\n\n**Status**: [x] completed\n"))
+    assert [(person.task, person.kept_for) for person in do(context, "0001 --as anna").waiting] == [
+        ("T-003", "anna"),
+        ("T-002", "bob"),
+    ]
+    assert list(claims.held(context, store.find(context.project, "1"))) == ["T-002", "T-003"]
 
 
 def test_a_dry_run_of_tests_changes_nothing(context: Context) -> None:
