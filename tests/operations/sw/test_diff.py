@@ -464,6 +464,7 @@ def test_an_increment_is_found_where_it_lay_before(project: GitProject, incremen
     archive.mkdir()
     renamed.rename(archive / "0001-work")
     commit(project)
+    assert is_empty(diff(project, "1"))
     (archive / "0001-work").rename(increment.folder)
     edit(increment, "spec.md", ("Bad rows", "Wrong rows"))
     result = diff(project, "1")

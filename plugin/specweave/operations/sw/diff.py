@@ -84,7 +84,7 @@ def run(request: DiffRequest, context: Context) -> DiffResult:
     from specweave.increments import git_program, store  # noqa: PLC0415 - a listing must stay cheap
     from specweave.operations.increment_diff import comparison, excerpt, revisions, sides  # noqa: PLC0415
 
-    increment = store.find(context.project, request.increment)
+    increment = store.find(context.project, request.increment, archived=request.increment is not None)
     with git_program.required(increment.folder.resolve()) as repository:
         base = revisions.base(repository, request.against, merge_base=request.merge_base)
         with sides.opened(repository, base, increment) as both:
