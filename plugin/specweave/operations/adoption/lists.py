@@ -1,8 +1,8 @@
 """Reading a plain list of tasks: boxes, else numbers, else bullets, else headings.
 
 The first of these that a document has makes its tasks; where it has boxes, the other items of the same lists are tasks
-too. What is nested in a task and is no task belongs to it word for word. A document whose tasks are written as ours
-(`### T-001: Title` with fields) keeps its fields.
+too, and those that they are nested in. What else is nested in a task belongs to it word for word. A document whose
+tasks are written as ours (`### T-001: Title` with fields) keeps its fields.
 """
 
 from bisect import bisect_left
@@ -177,8 +177,14 @@ def _take_sections(source: Source, tasks: Sequence[Task]) -> None:
 
 
 def _with_siblings(items: Sequence[Item]) -> list[Item]:
-    """Items with a box, and those without one in the same lists."""
-    groups = {item.group for item in items if item.mark is not None and item.text}
+    """Items with a box, those without one in the same lists, and the lists that these are nested in."""
+    by_line = {item.line: item for item in items}
+    groups: set[int] = set()
+    for item in reversed(items):
+        if (item.mark is not None and item.text) or item.group in groups:
+            groups.add(item.group)
+            if item.parent is not None:
+                groups.add(by_line[item.parent].group)
     return [item for item in items if item.group in groups]
 
 
@@ -209,7 +215,7 @@ def _from_items(source: Source, items: Sequence[Item]) -> Iterator[Found]:
 def _lowest(headings: Sequence[Heading]) -> list[Heading]:
     """Headings without one below, the title apart: `## Set up`, or `### Set up` below `## Phase`."""
     titles = sum(heading.level == 1 for heading in headings)
-    following = [*(heading.level for heading in headings[1:]), 0]
+    following = [*(heading.level for heading in headings), 0][1:]
     return [
         heading
         for heading, level in zip(headings, following, strict=True)

@@ -146,7 +146,7 @@ def _reads_as(task: Task, lines: Sequence[str]) -> bool:
     if [place.id for place in places] != [task.id, _PROBE] or _READ[task.mark] != marked_status(places[0]):
         return False
     return task.trusted or all(
-        _is_ours(places[0], kind, task) for kind in ("run", "evidence", "criteria", "dependencies")
+        _is_ours(places[0], kind, task) for kind in ("run", "test", "evidence", "criteria", "dependencies")
     )
 
 
