@@ -114,6 +114,15 @@ async def test_the_values_of_an_option_and_linked_increments_are_offered(library
         assert await _words(client, "sw-inc", "00") == []
 
 
+async def test_what_was_put_away_is_offered_where_it_can_be_brought_back(
+    context: Context, increments: Path, mode: Mode
+) -> None:
+    _put_away(increments)
+    async with Client(create_server(context, [find("sw", "do"), find("sw", "restore")]), mode=mode) as client:
+        assert await _words(client, "sw-restore", "") == ["0001-explain-the-model"]
+        assert await _words(client, "sw-do", "") == ["0002-deploy-the-model"]
+
+
 async def test_documents_and_reports_are_those_of_the_increment(library: Context, mode: Mode) -> None:
     async with Client(create_server(library, ENTRIES), mode=mode) as client:
         assert (await _part(client, "document", "", id="0001")).values == ["spec", "plan", "tasks", "metadata"]
@@ -159,3 +168,8 @@ async def test_tasks_that_cannot_be_read_are_not_offered(context: Context, incre
     (increments / "metadata.json").write_text("{", "utf-8")
     async with Client(create_server(context, ENTRIES)) as client:
         assert await _words(client, "sw-do", "0001 --task ") == []
+
+
+def _put_away(folder: Path) -> None:
+    (folder.parent / "_archive").mkdir()
+    folder.rename(folder.parent / "_archive" / folder.name)

@@ -71,12 +71,12 @@ def _words(context: Context, entry: Entry, value: str) -> list[str]:
     """What a prompt's whole argument could become; its last word is the one that is being typed."""
     last = _LAST_WORD.fullmatch(value)
     assert last  # noqa: S101 - the pattern takes any text
-    known = parameters(entry.load().request)
     words = last["before"].split()
-    return [last["before"] + word for word in _word(context, known, words, last["word"])]
+    return [last["before"] + word for word in _word(context, entry, words, last["word"])]
 
 
-def _word(context: Context, known: Sequence[Parameter], words: Sequence[str], word: str) -> list[str]:
+def _word(context: Context, entry: Entry, words: Sequence[str], word: str) -> list[str]:
+    known = parameters(entry.load().request)
     by_option = {parameter.option: parameter for parameter in known}
     if words and (parameter := by_option.get(words[-1])) and parameter.shape != "flag":
         return _values(context, parameter, _positional(by_option, words), word)
@@ -85,6 +85,8 @@ def _word(context: Context, known: Sequence[Parameter], words: Sequence[str], wo
     first = next((parameter for parameter in known if parameter.positional), None)
     if first is None or _positional(by_option, words) is not None:
         return []
+    if first.field in _INCREMENT_FIELDS and entry.name == "restore":
+        return _increments(context, word, archived=True)
     return _values(context, first, None, word)
 
 
@@ -109,15 +111,16 @@ def _positional(by_option: Mapping[str, Parameter], words: Sequence[str]) -> str
     return None
 
 
-def _increments(context: Context, typed: str) -> list[str]:
-    """Ids that begin so, or whose number or slug does; newest first."""
+def _increments(context: Context, typed: str, *, archived: bool = False) -> list[str]:
+    """Ids that begin so, or whose number or slug does, newest first; of those put away, or of the others."""
     from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
 
-    found = reversed(store.list_all(context.project))
+    found = reversed(store.list_all(context.project, archived=archived))
     return [
         increment.id
         for increment in found
-        if any(
+        if increment.archived == archived
+        and any(
             text.startswith(typed)
             for text in (increment.id, increment.number.lstrip("0"), increment.id.partition("-")[2])
         )

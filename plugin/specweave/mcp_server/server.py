@@ -17,7 +17,9 @@ _INSTRUCTIONS = """\
 specweave takes a trained machine-learning model to a running, load-tested, reversible service, in increments that \
 people review in git. The usual order: ml_deploy_prepare, ml_create_api, ml_containerize, ml_load_test, ml_deploy to \
 staging, then to production; ml_rollback returns. sw_status says what comes next. An increment is named by its number \
-(0043); leave it out where only one is open. An error names its next step: take it instead of repeating the call."""
+(0043); leave it out where only one is open. Its documents and reports are resources, see specweave://increments. The \
+result of a change has a `revision`: give it back as `expected_revision` to be refused where somebody else changed \
+something. An error names its next step: take it instead of repeating the call."""
 
 
 def create_server(context: Context, entries: Sequence[Entry] = ENTRIES) -> MCPServer[Any]:
