@@ -1,8 +1,10 @@
 """The command line on the `**Test**` line of a task: run without a shell, and its results read where pytest runs."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
@@ -17,6 +19,7 @@ from specweave.operations.test_results import Results
 
 OPERATION = "test"
 
+_SCRATCH = "testing-"
 _PYTEST = frozenset({"pytest", "py.test"})
 # These run the program that follows their own arguments.
 _RUNNERS = frozenset(
@@ -98,7 +101,8 @@ def run(context: Context, argv: Sequence[str]) -> TestRun:
     root, cache = context.project.root, context.project.state / "cache"
     with coded_errors(cache):
         cache.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(dir=cache)
+        _tidy(context, cache)
+        scratch = tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=cache)
     with scratch as folder:
         argv, written = _with_results(argv, Path(folder, "results.xml"), root)
         before = _changed_ns(written)
@@ -106,6 +110,15 @@ def run(context: Context, argv: Sequence[str]) -> TestRun:
         fresh = written if written is not None and _changed_ns(written) != before else None
         output = without_credentials(f"{done.stdout}{done.stderr}")[-_OUTPUT_CHARACTERS:]
         return TestRun(done.returncode, done.seconds, output, _results(fresh, done.returncode))
+
+
+def _tidy(context: Context, cache: Path) -> None:
+    """Remove what runs left that were killed; none that goes on is older than a test may take."""
+    oldest = context.host.now().timestamp() - 2 * context.project.config.tasks.test_timeout_s
+    for left in cache.glob(f"{_SCRATCH}*"):
+        with suppress(FileNotFoundError):  # another process may have removed it just now
+            if left.stat().st_mtime < oldest:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def judged(run: TestRun, criteria: Iterable[str]) -> TestRun:

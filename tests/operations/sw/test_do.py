@@ -1,6 +1,7 @@
 """`sw do`: tests of tasks, several tasks at a time, claims, and what is left to people."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -537,3 +538,15 @@ def test_the_files_of_the_increment_are_committed_where_that_is_asked_for(contex
     assert git("log", "--format=%s").strip() == "0001: ran T-001"
     assert result.commit == git("rev-parse", "HEAD").strip()
     assert "one.py" in git("status", "--porcelain")
+
+
+def test_what_a_killed_run_of_a_test_left_is_removed_by_a_later_one(context: Context) -> None:
+    cache = context.project.state / "cache"
+    for name in ("testing-old", "testing-young", "another"):
+        (cache / name).mkdir(parents=True)
+    for name in ("testing-old", "another"):
+        os.utime(cache / name, (0, 0))
+    work(context, task(1, "**Test**: true"))
+    assert ran(do(context)) == [("T-001", True)]
+    assert {path.name for path in cache.iterdir() if path.is_dir()} >= {"testing-young", "another"}
+    assert not (cache / "testing-old").exists()
