@@ -13,7 +13,20 @@ _VERSION_FIELD = "version"
 # These say what is acted upon, how hard, and whether it is done or undone: with another value it is another act, even
 # where the task's Run line is silent about them.
 _ANOTHER_ACT = frozenset(
-    {"environment", "url", "stop", "dry_run", "to", "arrivals", "rps", "duration", "find_max", _VERSION_FIELD},
+    {
+        "environment",
+        "url",
+        "stop",
+        "dry_run",
+        "to",
+        "arrivals",
+        "rps",
+        "duration",
+        "find_max",
+        "spike",
+        "soak",
+        _VERSION_FIELD,
+    },
 )
 
 

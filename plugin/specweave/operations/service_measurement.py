@@ -20,13 +20,14 @@ from specweave.increments.store import Increment
 from specweave.model_packages import store as packages
 from specweave.model_packages.store import Package
 from specweave.operations import earlier_measurement, local_deployment
-from specweave.operations.load_testing import Exchange, Measurement, Plan, Search, Step, preflight, run_load_test
+from specweave.operations.load_testing import Exchange, Measurement, Plan, preflight, run_load_test
 from specweave.operations.load_testing.comparison import compare
 from specweave.operations.load_testing.judgement import Judgement, judge
 from specweave.operations.load_testing.measurement import split_cores
-from specweave.operations.load_testing.plan import Arrivals, parse_target
+from specweave.operations.load_testing.plan import parse_target
 from specweave.operations.load_testing.preflight import Served
 from specweave.operations.load_testing.report import render_report
+from specweave.operations.load_testing.shape import Load, shape
 from specweave.operations.local_deployment import content, releases
 from specweave.operations.local_deployment.releases import Release
 from specweave.operations.local_service import serve
@@ -85,12 +86,9 @@ def measure(
     context: Context,
     *,
     increment_name: str | None,
-    rates: Sequence[float],
-    duration_s: float,
-    find_max: bool,
+    load: Load,
     environment: str | None,
     url: str | None,
-    arrivals: Arrivals,
     command: str,
 ) -> Measured:
     """Load the service of an increment and leave the report.
@@ -100,12 +98,9 @@ def measure(
     Args:
         context: project, machine, progress.
         increment_name: see `store.find`.
-        rates: requests a second, each a step.
-        duration_s: of each step.
-        find_max: search the highest rate within the SLO, from the lowest of `rates` on, instead of going through them.
+        load: what to send.
         environment: where it is deployed.
         url: where else it is.
-        arrivals: see `Plan`.
         command: the slash command, for the evidence.
 
     Raises:
@@ -124,16 +119,17 @@ def measure(
     settings = deployment.read(increment.folder)
     package = packages.open_package(context.project, settings.model.name, settings.model.version)
     golden = _golden(package)
-    steps, search = _load(settings.slo, rates, duration_s, find_max=find_max)
-    Plan(url or "http://127.0.0.1", steps, corpus(golden, None), search).check()
+    form = shape(load, settings.slo)
+    Plan(url or "http://127.0.0.1", form.steps, corpus(golden, None), form.search).check()
     with _place(context, increment, package, settings, environment=environment, url=url) as place:
         served, same_model = _look(context, place, package, golden)
         plan = Plan(
             url=place.url,
-            steps=steps,
+            steps=form.steps,
             corpus=corpus(golden, package.signature.output.classes if same_model else None),
-            search=search,
-            arrivals=arrivals,
+            search=form.search,
+            settle=form.settle,
+            arrivals=load.arrivals,
             tolerance=golden.tolerance,
             scale=golden.scale,
             header_variables={_KEY_HEADER: place.key_variable} if place.key_variable else {},
@@ -144,7 +140,7 @@ def measure(
             context,
             plan,
             slow_s=settings.slo.latency_p95_ms / 1e3,
-            calibrated=find_max or max(rates) > _RATE_WITHOUT_CALIBRATION,
+            calibrated=load.find_max or max(step.rate for step in form.steps) > _RATE_WITHOUT_CALIBRATION,
         )
     judgement = judge(measurement.steps, settings.slo)
     remarks = [] if same_model else [_other_model(served, package)]
@@ -190,14 +186,6 @@ def measure(
         judgement=judgement,
         report=context.project.relative(report.path),
     )
-
-
-def _load(
-    slo: SloSettings, rates: Sequence[float], duration_s: float, *, find_max: bool
-) -> tuple[tuple[Step, ...], Search | None]:
-    if find_max:
-        return (), Search(min(rates), duration_s, slo.latency_p95_ms, slo.error_rate)
-    return tuple(Step(rate, duration_s) for rate in sorted(set(rates))), None
 
 
 def corpus(golden: Golden, classes: Sequence[object] | None) -> tuple[Exchange, ...]:
@@ -325,6 +313,7 @@ def _data(
         "url": plan.url,
         "service": place.description,
         "arrivals": plan.arrivals,
+        "settle": plan.settle,
         "seed": plan.seed,
         "timeout_s": plan.timeout_s,
         "served": msgspec.to_builtins(served),

@@ -53,6 +53,13 @@ def test_a_rate_that_is_only_held_above_a_failed_one_is_not_held() -> None:
     assert found.max_rps_within_slo == 10
 
 
+def test_a_rate_that_is_held_before_a_spike_and_not_after_it_is_not_held() -> None:
+    found = judge([step(50), step(400, 300), step(50, 150)], SLO)
+    assert found.verdicts == ("within", "beyond", "beyond")
+    assert not found.passed
+    assert judge([step(50), step(400, 300), step(50)], SLO).max_rps_within_slo == 50
+
+
 def test_no_rate_within_the_slo_is_not_passed() -> None:
     found = judge([step(100, 101), step(500)], SLO)
     assert not found.passed

@@ -1,5 +1,6 @@
 """Exact quantiles, and what the moments of a step amount to."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from specweave.operations.load_testing.judgement import judge
 from specweave.operations.load_testing.outcomes import Outcome
 from specweave.operations.load_testing.plan import Step
 from specweave.operations.load_testing.statistics import p95_interval, percentiles, summarize
-from specweave.operations.load_testing.summary import StepSummary
+from specweave.operations.load_testing.summary import ServerSample, StepSummary
 from specweave.project import SloSettings
 
 
@@ -81,6 +82,27 @@ def test_each_request_counts_once_and_every_figure_comes_from_its_own_moments() 
     assert step.generator.lateness.maximum == pytest.approx(2)
     assert step.generator.waiting.maximum == pytest.approx(100)
     assert step.generator.cpu == pytest.approx(0.2)
+
+
+def test_memory_that_grows_steadily_shows_as_a_trend_after_the_service_has_settled() -> None:
+    due = np.arange(90) * 1.0
+    moments = {"due": due, "released": due, "sent": due, "done": due + 0.01, "outcome": np.ones(90, int)}
+    # It fills 300 MB in the first half minute, then leaks 0.1 MB a second.
+    samples = tuple(
+        ServerSample(1_000.0 + second, 2, second * 0.1, round(1e6 * (min(second, 30) * 10 + second * 0.1)))
+        for second in range(91)
+    )
+    summary = StepSummary(90.0, 1.0, 4, 0, 0, {}, 1, 90, server=samples)
+    used = summarize(Step(1, 90), moments, summary, slow_s=1).server
+    assert used is not None
+    assert used.memory_trend_mb_per_hour == pytest.approx(360, rel=0.01)
+    assert used.memory_growth_mb == pytest.approx(309)
+    assert used.cpu == pytest.approx(0.1)
+    assert used.cpu_us_per_request == pytest.approx(9 / 90 * 1e6)
+    short = msgspec.structs.replace(summary, server=samples[:30])
+    used = summarize(Step(1, 90), moments, short, slow_s=1).server
+    assert used is not None
+    assert used.memory_trend_mb_per_hour is None
 
 
 def test_a_failure_that_callers_had_to_wait_for_counts_in_the_latency_with_its_own_time() -> None:

@@ -189,6 +189,23 @@ def test_the_highest_rate_is_searched_on_request(context: Context, increment: In
     assert "The limit lies between" in (context.project.root / result.report).read_text()
 
 
+def test_a_spike_shows_how_long_the_service_takes_to_recover(context: Context, increment: Increment) -> None:
+    with serve(service(identity(context), service_s=0.002)) as server:
+        result = run(context, rps=100, spike=300, duration=1, url=server.url)
+    assert [step.rps for step in result.steps] == [100, 300, 100]
+    assert result.passed
+    assert "After the 300 RPS, 100 RPS were within the SLO's latency at once." in result.notes
+
+
+def test_a_soak_is_one_rate_for_its_time(context: Context, increment: Increment) -> None:
+    with serve(service(identity(context))) as server:
+        result = run(context, soak="2s", url=server.url)
+    assert [(step.rps, step.requests) for step in result.steps] == [(50, 100)]
+    with pytest.raises(InvalidInputError) as caught:
+        run(context, soak="2s", duration="5s", url="http://127.0.0.1:1")
+    assert caught.value.code == "arguments-conflict"
+
+
 def test_a_second_test_is_compared_with_the_first_where_it_was_made_in_the_same_way(
     context: Context, increment: Increment
 ) -> None:

@@ -28,12 +28,13 @@ from specweave.operations.load_testing.plan import Exchange, Plan, Search, Step,
 from specweave.operations.load_testing.run import Request, Run
 from specweave.operations.load_testing.server_process import ServerProcesses
 from specweave.operations.load_testing.statistics import is_disturbed, summarize
-from specweave.operations.load_testing.summary import Calibration, StepSummary, Summary
+from specweave.operations.load_testing.summary import Calibration, ServerSample, StepSummary, Summary
 
 _WARM_UP_REQUESTS, _WARM_UP_RATE = 40, 100.0
 _SETTLED_FACTOR, _SETTLED_SLACK_S = 2.0, 0.002
 _SETTLE_DEADLINE_S = 15.0
 _CALIBRATION_OF_SEARCH = 20_000.0
+_MOST_SAMPLES = 120
 
 Report = Callable[[float, int, int], None]
 
@@ -173,7 +174,7 @@ class Engine:
     ) -> tuple[StepSummary, dict[str, Any]]:
         """Run one step and keep its moments; `part` is where it lies in the whole: what was before, and its share."""
         connections = self._plan.connections or step.connections
-        if number or again:
+        if (number and self._plan.settle) or again:
             await self._settle()
         await self._pool.resize(connections)
         self._server.find()
@@ -182,6 +183,8 @@ class Engine:
         gc.freeze()
         gc.disable()
         server = self._server.sample()
+        samples: list[ServerSample] = []
+        sampling = asyncio.create_task(_sample(self._server, samples, max(1.0, step.duration_s / _MOST_SAMPLES)))
         dialled, cpu, started = self._pool.dialled, time.process_time(), time.monotonic()
         try:
             run = self._run(offsets, _reporting(step, part), give_up_s=give_up_s)
@@ -189,6 +192,7 @@ class Engine:
         finally:
             gc.enable()
             gc.unfreeze()
+            sampling.cancel()
         server_after = self._server.sample()
         summary = StepSummary(
             seconds=time.monotonic() - started,
@@ -201,7 +205,7 @@ class Engine:
             duration_s=step.duration_s,
             repeated=again,
             cut_after_s=run.cut_after_s,
-            server=(server, server_after) if server and server_after else None,
+            server=(server, *samples, server_after) if server and server_after else (),
         )
         arrays: dict[str, Any] = {
             name: np.asarray(getattr(run, name)) - run.start for name in ("due", "released", "done")
@@ -211,6 +215,13 @@ class Engine:
         arrays["outcome"] = np.asarray(run.outcome)
         np.savez(self._folder / f"step-{number}.npz", **arrays)
         return summary, arrays
+
+
+async def _sample(server: ServerProcesses, samples: list[ServerSample], pause_s: float) -> None:
+    while True:
+        await asyncio.sleep(pause_s)
+        if sample := server.sample():
+            samples.append(sample)
 
 
 def _reporting(step: Step, part: tuple[float, float] | None) -> Report:

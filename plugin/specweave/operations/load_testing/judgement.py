@@ -51,14 +51,14 @@ class Judgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def judge(steps: Sequence[StepMeasurement], slo: SloSettings) -> Judgement:
-    """Judge the steps of one measurement."""
-    verdicts = {step.rate: _verdict(step, slo) for step in steps}
-    beyond = [rate for rate, verdict in verdicts.items() if verdict == "beyond"]
-    below = [rate for rate, verdict in verdicts.items() if verdict == "within" and rate < min(beyond, default=inf)]
+    """Judge the steps of one measurement; a rate that has several steps is held where each of them holds it."""
+    verdicts = [(step.rate, _verdict(step, slo)) for step in steps]
+    beyond = [rate for rate, verdict in verdicts if verdict == "beyond"]
+    below = [rate for rate, verdict in verdicts if verdict == "within" and rate < min(beyond, default=inf)]
     held = max(below, default=None)
     return Judgement(
         passed=held is not None,
-        verdicts=tuple(verdicts[step.rate] for step in steps),
+        verdicts=tuple(verdict for _, verdict in verdicts),
         max_rps_within_slo=held,
         first_rps_beyond_slo=min(beyond, default=None),
         disturbed=tuple(step.rate for step in steps if is_disturbed(step)),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from specweave.errors import InvalidInputError
 
-Arrivals = Literal["poisson", "constant"]
+Arrivals = Literal["poisson", "constant", "ramp"]
 
 MAX_RATE = 100_000.0
 MAX_REQUESTS = 10_000_000
@@ -26,15 +26,18 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         rate: requests a second.
         duration_s: seconds in which requests start; answers may come later.
+        start_rate: where `ramp` arrivals begin; they rise evenly to `rate`.
     """
 
     rate: float
     duration_s: float
+    start_rate: float | None = None
 
     @property
     def requests(self) -> int:
         """How many requests the step starts; at least one."""
-        return max(1, round(self.rate * self.duration_s))
+        mean = self.rate if self.start_rate is None else (self.start_rate + self.rate) / 2
+        return max(1, round(mean * self.duration_s))
 
     @property
     def connections(self) -> int:
@@ -80,7 +83,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         steps: run in this order, with a pause in which queues drain; none where a search decides which.
         search: what decides it.
         corpus: bodies, used in turn.
-        arrivals: `poisson` is how independent callers arrive; `constant` spaces evenly, which flatters a server.
+        arrivals: `poisson` is how independent callers arrive; `constant` spaces evenly, which flatters a server;
+            `ramp` is poisson with a rate that rises evenly.
+        settle: let queues drain between two steps; without it the next step meets what the last one left.
         tolerance, scale: allowed difference of numbers; see `specweave_runtime.agreement.near`.
         timeout_s: from the intended start of a request to the end of its answer.
         connections: overrides what each step asks for.
@@ -97,6 +102,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     corpus: tuple[Exchange, ...]
     search: Search | None = None
     arrivals: Arrivals = "poisson"
+    settle: bool = True
     tolerance: float = 1e-5
     scale: float = 1.0
     timeout_s: float = 10.0
@@ -203,4 +209,10 @@ def schedule(step: Step, arrivals: Arrivals, seed: int) -> NDArray[np.float64]:
     count = step.requests
     if arrivals == "constant":
         return np.arange(count) / count * step.duration_s
-    return np.sort(np.random.default_rng(seed).random(count)) * step.duration_s
+    shares = np.sort(np.random.default_rng(seed).random(count))
+    if step.start_rate is None or step.start_rate == step.rate:
+        return shares * step.duration_s
+    # Where the rate rises evenly from a to b, the share of requests until t is (a t + (b - a) t² / 2d) / ((a + b) d/2).
+    start, end = step.start_rate, step.rate
+    root = np.sqrt(start * start + shares * (end * end - start * start))
+    return (root - start) / (end - start) * step.duration_s

@@ -1,6 +1,7 @@
 """What people read of a load test: the table, the report, the chart."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from specweave.files import rendering
 from specweave.operations.load_testing.chart import rate_chart, time_chart
@@ -118,7 +119,7 @@ def explain(measurement: Measurement, judgement: Judgement, slo: SloSettings) ->
             "restarts need room."
         )
     for step, verdict in zip(steps, judgement.verdicts, strict=True):
-        if verdict == "beyond" and step.achieved_rate < _SATURATED * step.rate:
+        if verdict == "beyond" and step.achieved_rate < _SATURATED * step.requests / step.duration_s:
             lines.append(
                 f"At {step.rate:g} RPS the service is saturated: it answers {step.achieved_rate:.0f} a second, the "
                 "rest waits or fails."
@@ -141,6 +142,7 @@ def explain(measurement: Measurement, judgement: Judgement, slo: SloSettings) ->
         for step in steps
         if step.p95_interval and step.p95_interval[0] <= slo.latency_p95_ms <= step.p95_interval[1]
     ]
+    lines += _over_time(steps, slo)
     lines += _generator_limit(steps, measurement.calibration)
     if judgement.disturbed:
         rates = ", ".join(f"{rate:g}" for rate in judgement.disturbed)
@@ -152,6 +154,25 @@ def explain(measurement: Measurement, judgement: Judgement, slo: SloSettings) ->
         lines.append(
             "n/a: too few requests for that percentile (P95 needs 200, P99 needs 1,000); use a longer `--duration`."
         )
+    return lines
+
+
+def _over_time(steps: Sequence[StepMeasurement], slo: SloSettings) -> list[str]:
+    """What a long step, or one after a spike, says by its course."""
+    lines = [
+        f"At {step.rate:g} RPS over {step.duration_s / 60:.3g} minutes the memory of the service went by "
+        f"{step.server.memory_trend_mb_per_hour:+.1f} MB an hour, after a first third to settle."
+        for step in steps
+        if step.server and step.server.memory_trend_mb_per_hour is not None
+    ]
+    for before, after in pairwise(steps):
+        if after.rate < before.rate and after.timeline:
+            slow = [part for part in after.timeline if (part.p95 or part.maximum or 0.0) > slo.latency_p95_ms]
+            width = after.duration_s / len(after.timeline)
+            again = "never again" if len(slow) == len(after.timeline) else "at once"
+            if slow and len(slow) < len(after.timeline):
+                again = f"again after {slow[-1].start_s + width:.3g} s"
+            lines.append(f"After the {before.rate:g} RPS, {after.rate:g} RPS were within the SLO's latency {again}.")
     return lines
 
 

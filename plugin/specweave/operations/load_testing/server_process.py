@@ -1,5 +1,6 @@
 """What the service under test uses of this machine, where it runs on this machine: found by the port it listens on."""
 
+import time
 from collections.abc import Sequence
 
 import psutil
@@ -36,7 +37,7 @@ class ServerProcesses:
                     memory += process.memory_info().rss
         except psutil.Error:
             return None
-        return ServerSample(len(self._found), cpu_s, memory) if self._found else None
+        return ServerSample(time.monotonic(), len(self._found), cpu_s, memory) if self._found else None
 
 
 def _listening(port: int) -> set[psutil.Process]:

@@ -1,7 +1,7 @@
 """What the moments of a step's requests amount to. Exact quantiles of all values; never averages of percentiles."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from specweave.operations.load_testing.archive import Interval, histogram, timeline
 from specweave.operations.load_testing.outcomes import Outcome, name
 from specweave.operations.load_testing.plan import Step
-from specweave.operations.load_testing.summary import StepSummary
+from specweave.operations.load_testing.summary import ServerSample, StepSummary
 
 SAMPLES_FOR_P95, SAMPLES_FOR_P99 = 200, 1_000
 SAMPLES_FOR_INTERVAL = 1_000
 _BATCHES = 10
 # Student's t for a two-sided 95 % interval with 9 degrees of freedom.
 _T_OF_NINE = 2.262
+SECONDS_FOR_TREND, _SAMPLES_FOR_TREND = 60.0, 20
 # Of the generator itself, lateness at P99; below a millisecond nobody reads it off a table of milliseconds.
 MAX_LATENESS_MS, MAX_LATENESS_OF_P50, NOTICEABLE_LATENESS_MS = 5.0, 0.1, 1.0
 MAX_GENERATOR_CPU = 0.85
@@ -77,6 +78,8 @@ class ServerUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         cpu_us_per_request: processor microseconds for each answer.
         memory_mb: resident set at the end, megabytes (10^6 bytes).
         memory_growth_mb: by how much it grew during the step.
+        memory_trend_mb_per_hour: how it went over the last two thirds of a step of a minute or more (least squares); at
+            first a service fills its buffers.
     """
 
     processes: int
@@ -84,6 +87,7 @@ class ServerUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cpu_us_per_request: float
     memory_mb: float
     memory_growth_mb: float
+    memory_trend_mb_per_hour: float | None = None
 
 
 class StepMeasurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -226,9 +230,9 @@ def summarize(
 
 
 def _server_use(summary: StepSummary, requests: int) -> ServerUse | None:
-    if summary.server is None:
+    if not summary.server:
         return None
-    before, after = summary.server
+    before, after = summary.server[0], summary.server[-1]
     cpu_s = after.cpu_s - before.cpu_s
     return ServerUse(
         processes=after.processes,
@@ -236,4 +240,14 @@ def _server_use(summary: StepSummary, requests: int) -> ServerUse | None:
         cpu_us_per_request=cpu_s / requests * 1e6,
         memory_mb=after.memory_bytes / 1e6,
         memory_growth_mb=(after.memory_bytes - before.memory_bytes) / 1e6,
+        memory_trend_mb_per_hour=_memory_trend(summary.server),
     )
+
+
+def _memory_trend(samples: Sequence[ServerSample]) -> float | None:
+    settled = [sample for sample in samples if sample.at - samples[0].at >= (samples[-1].at - samples[0].at) / 3]
+    if samples[-1].at - samples[0].at < SECONDS_FOR_TREND or len(settled) < _SAMPLES_FOR_TREND:
+        return None
+    hours = [(sample.at - samples[0].at) / 3_600 for sample in settled]
+    slope, _ = np.polyfit(hours, [sample.memory_bytes / 1e6 for sample in settled], 1)
+    return float(slope)

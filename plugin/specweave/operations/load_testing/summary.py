@@ -7,11 +7,13 @@ class ServerSample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the service's processes have used at one moment.
 
     Attributes:
+        at: `time.monotonic()`.
         processes: how many they are.
         cpu_s: processor seconds since their start, user and system.
         memory_bytes: resident set of all of them; pages that they share count for each.
     """
 
+    at: float
     processes: int
     cpu_s: float
     memory_bytes: int
@@ -29,7 +31,8 @@ class StepSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         rate, duration_s: as planned.
         repeated: the first try was disturbed.
         cut_after_s: when no more requests were started, seconds from the start; None where all were.
-        server: what the service had used at the beginning and at the end, None where it is not on this machine.
+        server: what the service had used at the beginning, each second or so, and at the end; empty where it is not on
+            this machine.
         samples: the first case of each kind of failure.
     """
 
@@ -43,7 +46,7 @@ class StepSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     duration_s: float
     repeated: bool = False
     cut_after_s: float | None = None
-    server: tuple[ServerSample, ServerSample] | None = None
+    server: tuple[ServerSample, ...] = ()
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,14 +1,17 @@
 """`ml load-test`: latency and errors of the service at given request rates."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from specweave.command import Annotations, Command, Context, Duration, IncrementName, Request, Result
-from specweave.errors import GateError
+from specweave.errors import GateError, InvalidInputError
+
+if TYPE_CHECKING:
+    from specweave.operations.load_testing.shape import Load
 from specweave.operations.artifact_patterns import WHAT_RUNS
 
-_SEARCH_FROM, _SEARCH_S = 50.0, 10.0
+_ONE_RATE, _SEARCH_S = 50.0, 10.0
 
 Rate = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 
@@ -28,13 +31,18 @@ class LoadTestRequest(Request):
         False,
         description="Search the highest rate within the SLO, from --rps (50) on, each held for --duration (10s).",
     )
+    spike: Rate | None = Field(
+        None, description="Go from --rps (50) to this rate and back without a pause, --duration at each."
+    )
+    soak: Duration | None = Field(None, description="Hold --rps (50) for so long, and watch memory: 10m, 1h.")
     environment: str | None = Field(None, description="Test what is deployed there, instead of a service of its own.")
     url: str | None = Field(
         None,
         description="Test the service at this address (http://127.0.0.1:8000); for another machine a person is asked.",
     )
-    arrivals: Literal["poisson", "constant"] = Field(
-        "poisson", description="poisson: as independent callers come; constant: evenly spaced, which flatters."
+    arrivals: Literal["poisson", "constant", "ramp"] = Field(
+        "poisson",
+        description="poisson: as independent callers come; constant: evenly spaced, which flatters; ramp: rising.",
     )
 
 
@@ -146,12 +154,9 @@ def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
     measured = service_measurement.measure(
         context,
         increment_name=request.increment,
-        rates=_rates(request),
-        duration_s=_duration_s(request),
-        find_max=request.find_max,
+        load=_load(request),
         environment=request.environment,
         url=request.url,
-        arrivals=request.arrivals,
         command=slash_line(COMMAND, request),
     )
     steps = [
@@ -186,12 +191,28 @@ def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
     )
 
 
-def _rates(request: LoadTestRequest) -> tuple[float, ...]:
-    return (_SEARCH_FROM,) if request.find_max and "rps" not in request.model_fields_set else request.rps
+def _load(request: LoadTestRequest) -> "Load":
+    """What is asked for, where one rate is meant that of `_ONE_RATE`.
 
+    Raises:
+        InvalidInputError: `arguments-conflict`.
+    """
+    from specweave.operations.load_testing.shape import Load  # noqa: PLC0415 - a listing must stay cheap
 
-def _duration_s(request: LoadTestRequest) -> float:
-    return _SEARCH_S if request.find_max and "duration" not in request.model_fields_set else request.duration
+    given = request.model_fields_set
+    if request.soak is not None and ("duration" in given or request.find_max or request.spike is not None):
+        raise InvalidInputError(
+            "arguments-conflict", "--soak is a duration and a test of its own", next_step="leave the others out"
+        )
+    of_one_rate = request.find_max or request.spike is not None or request.soak is not None
+    duration_s = _SEARCH_S if request.find_max and "duration" not in given else request.soak or request.duration
+    return Load(
+        rates=(_ONE_RATE,) if of_one_rate and "rps" not in given else request.rps,
+        duration_s=duration_s,
+        arrivals=request.arrivals,
+        find_max=request.find_max,
+        spike=request.spike,
+    )
 
 
 def approval(request: LoadTestRequest, context: Context) -> str | None:
@@ -204,27 +225,29 @@ def approval(request: LoadTestRequest, context: Context) -> str | None:
     # An address beside an environment is refused by `run`.
     if request.url is None or request.environment is not None:
         return None
-    from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations.load_testing import Exchange, Plan, Step  # noqa: PLC0415
+    from specweave.increments import deployment, store  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.operations.load_testing import Exchange, Plan  # noqa: PLC0415
     from specweave.operations.load_testing.plan import parse_target  # noqa: PLC0415
+    from specweave.operations.load_testing.shape import shape  # noqa: PLC0415
     from specweave.operations.service_measurement import sent_key  # noqa: PLC0415
 
     target = parse_target(request.url)
     if target.is_loopback:
         return None
-    store.find(context.project, request.increment, kind="deployment")
-    steps = tuple(Step(rate, _duration_s(request)) for rate in sorted(set(_rates(request))))
-    Plan(request.url, steps, (Exchange("{}"),)).check()
+    increment = store.find(context.project, request.increment, kind="deployment")
+    form = shape(_load(request), deployment.read(increment.folder).slo)
+    Plan(request.url, form.steps, (Exchange("{}"),), form.search).check()
     key = sent_key()
     with_key = f", each with the key in {key}" if key else ""
-    if request.find_max:
+    if form.search:
         return (
-            f"Send {steps[0].rate:g} requests a second to {target.base}, then more and more until it holds its SLO no "
-            f"longer, {steps[0].duration_s:g} s at each rate; its owner has agreed to it{with_key}?"
+            f"Send {form.search.start:g} requests a second to {target.base}, then more and more until it holds its SLO "
+            f"no longer, {form.search.duration_s:g} s at each rate; its owner has agreed to it{with_key}?"
         )
+    highest = max(step.rate for step in form.steps)
     return (
-        f"Send {sum(step.requests for step in steps):,} requests, up to {steps[-1].rate:,g} a second, to "
-        f"{target.base}, whose owner has agreed to it{with_key}?"
+        f"Send {sum(step.requests for step in form.steps):,} requests, up to {highest:,g} a second, to {target.base}, "
+        f"whose owner has agreed to it{with_key}?"
     )
 
 
