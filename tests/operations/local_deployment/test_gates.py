@@ -2,11 +2,17 @@
 
 import re
 
+import anyio
 import pytest
+from mcp import Client
+from mcp_types import CallToolResult
+from tests.faces.clients import answering
 from tests.operations.local_deployment.projects import NUMBER, Project
 
 from specweave.errors import ConflictError, GateError, OperationError
+from specweave.mcp_server import create_server
 from specweave.operations.ml import deploy
+from specweave.registry import find
 
 
 def refused(project: Project, **request: object) -> GateError:
@@ -66,8 +72,7 @@ def test_a_yes_counts_only_for_what_was_asked_about(project: Project, changed: s
     project.deploy()
     question = project.question(environment="production")
     if changed == "what would run":
-        settings = project.increment.folder / "api" / "settings.py"
-        settings.write_text(settings.read_text() + "\nDEBUG = True\n")
+        _edit(project)
         project.load_tested("0001-v1")
         project.deploy()
     else:
@@ -81,6 +86,26 @@ def test_a_yes_counts_only_for_what_was_asked_about(project: Project, changed: s
     assert str(question) in raised.value.message
     assert str(present) in raised.value.message
     assert deploy.run(request, project.context.with_approval(present)).passed
+
+
+def test_over_mcp_a_service_that_was_edited_while_a_person_thought_is_not_deployed(project: Project) -> None:
+    project.load_tested("0001-v1")
+    project.deploy()
+    question = project.question(environment="production")
+    asked: list[str] = []
+    person = answering("accept", approve=True, asked=asked, meanwhile=lambda: _edit(project))
+
+    async def deploy_over_mcp() -> CallToolResult:
+        server = create_server(project.context, [find("ml", "deploy")])
+        async with Client(server, mode="legacy", elicitation_callback=person) as client:
+            return await client.call_tool("ml_deploy", {"increment": NUMBER, "environment": "production"})
+
+    result = anyio.run(deploy_over_mcp)
+    assert asked == [question]
+    assert result.is_error
+    assert result.meta is not None
+    assert result.meta["specweave/error"]["code"] == "approval-outdated"
+    assert project.served("production") is None
 
 
 def test_a_person_is_asked_only_about_what_would_be_done(project: Project) -> None:
@@ -205,3 +230,8 @@ def test_a_wanted_rate_must_have_been_held(project: Project) -> None:
     assert "held 1 RPS within 100 ms at P95 and 1.00% errors, 200 are wanted" in refused(project).message
     project.load_tested("0001-v1", rate=200.0)
     assert project.deploy().action == "deployed"
+
+
+def _edit(project: Project) -> None:
+    settings = project.increment.folder / "api" / "settings.py"
+    settings.write_text(settings.read_text() + "\nDEBUG = True\n")
