@@ -151,7 +151,7 @@ def _attempt(repository: "Repo", message: str, changed: Sequence[Path]) -> None:
                 f"git or one of its hooks refused the commit: {git_program.said(answer)}",
                 next_step="mend what it says",
             )
-    raise git_program.refusal(repository, answer, "commit")
+    raise git_program.locked(repository, answer)
 
 
 def _untracked(repository: "Repo", places: Sequence[Path]) -> list[bytes]:

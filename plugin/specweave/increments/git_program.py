@@ -145,12 +145,17 @@ def refusal(repository: "Repo", answer: Answer, verb: str) -> OperationError | H
             f"{repository.working_tree_dir}`, then this command again",
         )
     if ".lock'" in answer.complaint and answer.status == _FAILED:
-        return ConflictError(
-            "repository-locked",
-            f"another git process works in {repository.working_tree_dir}: {said(answer)}",
-            next_step="let it end, or remove the lock file that a killed one left, then try again",
-        )
+        return locked(repository, answer)
     return OperationError("git-failed", f"git {verb} failed: {said(answer)}")
+
+
+def locked(repository: "Repo", answer: Answer) -> ConflictError:
+    """Another git holds a lock that was needed, or left it when it was killed."""
+    return ConflictError(
+        "repository-locked",
+        f"another git process works in {repository.working_tree_dir}: {said(answer)}",
+        next_step="let it end, or remove the lock file that a killed one left, then try again",
+    )
 
 
 def said(answer: Answer) -> str:
