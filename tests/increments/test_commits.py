@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,20 @@ def test_what_is_staged_within_and_differs_is_not_lost(project: GitProject, how:
     error = refused(increment, ConflictError, "staged-differently")
     assert path.name in error.message
     assert (project.git("ls-files", "--stage"), project.git("status", "--porcelain")) == before
+
+
+def test_what_is_staged_while_the_work_goes_on_is_not_lost(project: GitProject) -> None:
+    increment = project.increment()
+    path = increment.folder / "spec.md"
+    project.git("add", str(increment.folder))
+    before = commits.require_committable(project.context.project, increment)
+    path.write_text("staged meanwhile")
+    project.git("add", str(path))
+    path.write_text("later")
+    with pytest.raises(ConflictError) as caught:
+        commits.commit(increment, "edited", before)
+    assert caught.value.code == "staged-differently"
+    assert project.git("show", f":{path.relative_to(project.root)}") == "staged meanwhile"
 
 
 def conflicting(project: GitProject) -> None:
@@ -221,6 +236,30 @@ def test_a_locked_index_is_left_to_whom_it_belongs(project: GitProject) -> None:
     (increment.folder / "spec.md").write_text("edited")
     project.write(".git/index.lock", "")
     refused(increment, ConflictError, "repository-locked")
+
+
+def test_a_lock_that_is_held_for_a_moment_is_waited_for(
+    project: GitProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace, lock, ended = tmp_path / "trace", project.root / ".git" / "index.lock", threading.Event()
+    increment = project.increment()
+    project.git("add", str(increment.folder))
+    trace.touch()
+    lock.touch()
+    monkeypatch.setenv("GIT_TRACE", str(trace))
+
+    def let_go() -> None:
+        while trace.read_text().count("git commit") < 3 and not ended.is_set():
+            pass
+        lock.unlink()
+
+    holder = threading.Thread(target=let_go)
+    holder.start()
+    try:
+        assert commits.commit(increment, "created")
+    finally:
+        ended.set()
+        holder.join()
 
 
 def test_a_repository_of_another_user_is_left_alone_and_the_way_on_explained(
