@@ -14,7 +14,7 @@ from specweave.command import Context
 from specweave.errors import InvalidInputError
 from specweave.files import atomic, ledger
 from specweave.files.quoting import json as json_text
-from specweave.increments import binding, criteria, life_cycle, repository, store, tasks
+from specweave.increments import binding, criteria, frontmatter_values, life_cycle, repository, store, tasks
 from specweave.increments import content as contents
 from specweave.increments.content import Content
 from specweave.increments.metadata import status_of
@@ -225,7 +225,7 @@ def settle(context: Context, increment: Increment) -> tuple[str, ...]:
 
     A criterion's box is ticked exactly where every task that satisfies it has passing evidence of the present content;
     the boxes of criteria that no command or test shows are people's. An open increment with nothing left to do is
-    ready for review, and active again where something is left.
+    ready for review, and active again where something is left. Where frontmatter has a status or counts, they follow.
 
     Returns:
         The ids of the criteria whose boxes changed.
@@ -243,6 +243,11 @@ def settle(context: Context, increment: Increment) -> tuple[str, ...]:
         reason = "every task is done" if wanted == "ready_for_review" else "a task is left to do"
         if wanted in {"active", "ready_for_review"}:
             life_cycle.move(context, increment, wanted, reason=reason)
+        counts = frontmatter_values.counts(everything, sum(is_done(it, found[it.id][0]) for it in everything))
+        for task in everything[:1]:
+            frontmatter_values.put(increment.folder, task.document, counts)
+        if (status := increment.metadata().status) in life_cycle.WORDS:
+            frontmatter_values.put(increment.folder, criteria.FILE, {"status": status})
     return changed
 
 

@@ -13,8 +13,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from specweave.command import Context
 from specweave.errors import ConflictError, InvalidInputError
+from specweave.increments import frontmatter_values, store
 from specweave.increments import metadata as metadata_file
-from specweave.increments import store
 from specweave.increments.store import Increment
 from specweave_runtime.deployment_state import timestamp
 
@@ -81,7 +81,7 @@ def move(
 
     Raises:
         ConflictError: `transition-not-allowed`, with the moves that are possible; `project-locked`.
-        InvalidInputError: `reason-missing`, `metadata-invalid`.
+        InvalidInputError: `reason-missing`, `metadata-invalid`, `ledger-invalid`.
     """
     change: list[Change] = []
 
@@ -91,7 +91,10 @@ def move(
         if facts and change[0].before != change[0].after:
             document["history"][-1].update(facts)
 
-    store.update_metadata(increment, step, context.host.now)
+    with store.project_lock(increment.project):
+        store.update_metadata(increment, step, context.host.now)
+        if change[0].before != change[0].after:
+            frontmatter_values.put(increment.folder, "spec.md", {"status": to})
     return change[0]
 
 

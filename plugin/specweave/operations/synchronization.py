@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from specweave.command import Context
-from specweave.errors import InvalidInputError
-from specweave.files import frontmatter, ledger
 from specweave.files.markdown import Document, readable
-from specweave.increments import binding, criteria, evidence, life_cycle, reports, store, tasks
+from specweave.increments import binding, criteria, evidence, frontmatter_values, life_cycle, reports, store, tasks
 from specweave.increments import metadata as metadata_file
 from specweave.increments.metadata import TaskState
 from specweave.increments.store import Increment
@@ -237,43 +235,24 @@ def _frontmatter(increment: Increment) -> Iterator[Repair]:
     metadata = increment.metadata()
     everything = tasks.read(increment)
     found = evidence.standings(increment, everything)
-    done = sum(evidence.is_done(task, found[task.id][0]) for task in everything)
     if everything:
-        counts = {"total_tasks": str(len(everything)), "completed": str(done), "completed_tasks": str(done)}
-        yield from _values(increment, everything[0].document, counts)
+        done = sum(evidence.is_done(task, found[task.id][0]) for task in everything)
+        yield from _values(increment, everything[0].document, frontmatter_values.counts(everything, done))
     if metadata.status in life_cycle.WORDS:
         yield from _values(increment, criteria.FILE, {"status": metadata.status})
 
 
 def _values(increment: Increment, name: str, wanted: Mapping[str, str]) -> Iterator[Repair]:
-    try:
-        document = Document.read(increment.folder / name)
-        said = frontmatter.read(document)
-    except (FileNotFoundError, InvalidInputError):
-        return  # what cannot be read is left alone
-    places = frontmatter.lines(document)
-    for key, value in wanted.items():
-        if key not in said or _means(key, said[key]) == value or not tuple(frontmatter.edits(document, {key: value})):
-            continue
+    for key, said, value, line in frontmatter_values.differences(increment.folder, name, wanted):
         yield Repair(
-            f"the frontmatter says {key} {str(said[key])[:40]}, it is {value}",
+            f"the frontmatter says {key} {said[:40]}, it is {value}",
             f"writes {key}: {value}",
             name,
-            places.get(key),
-            partial(_put, increment, name, {key: value}),
+            line,
+            lambda _context, key=key, value=value: frontmatter_values.put(  # type: ignore[misc]
+                increment.folder, name, {key: value}
+            ),
         )
-
-
-def _means(key: str, value: object) -> str:
-    return metadata_file.status_of(value) if key == "status" else str(value)
-
-
-def _put(increment: Increment, name: str, values: Mapping[str, str], _context: Context) -> None:
-    def change(present: bytes) -> bytes:
-        document = Document.parse(present)
-        return document.edited(frontmatter.edits(document, values))
-
-    ledger.amend(increment.folder, name, change)
 
 
 def _leftovers(increment: Increment, now: datetime) -> Iterator[Repair]:

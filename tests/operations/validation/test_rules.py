@@ -249,7 +249,8 @@ FOLLOWS = {
     "criterion-duplicate": {"criterion-unknown", "criterion-untestable"},
     "criterion-without-task": {"criterion-untestable"},
     "task-without-criteria": {"criterion-without-task", "criterion-untestable"},
-    "evidence-contradicted": {"state-drift"},
+    "evidence-stale": {"state-drift"},
+    "evidence-dangling": {"state-drift"},
     "closed-without-evidence": {"state-drift"},
 }
 
