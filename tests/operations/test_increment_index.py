@@ -26,7 +26,7 @@ TASKS = """\
 **Status**: [ ] pending
 **Satisfies ACs**: AC-US1-01
 **Test**: `test -f src/one.py`
-**Files Affected**: `src/one.py`, `src/*/two.py`
+**Files Affected**: `src/one.py`
 
 ### T-002: By a command
 **Status**: [ ] pending
@@ -35,6 +35,11 @@ TASKS = """\
 ### T-003: By a person
 **Status**: [x] completed
 **Dependencies**: T-001
+
+### T-004: By a test of files of a pattern
+**Status**: [ ] pending
+**Test**: `true`
+**Files Affected**: `src/*/two.py`
 """
 SPEC = "# Work\n\n### US-001: Story\n\n- [ ] **AC-US1-01**: Given one, when two, then three\n"
 DEPLOYMENT = """\
@@ -63,6 +68,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for operation, command, task in (
             ("test", "test -f src/one.py", "T-001"),
             ("load-test", f"/ml:load-test {increment.number}", "T-002"),
+            ("test", "true", "T-004"),
         ):
             evidence.record(
                 context,
@@ -148,9 +154,9 @@ def test_evidence_goes_stale_by_files_outside_the_increment(context: Context) ->
     (context.project.root / "src" / "deep" / "two.py").write_text("2\n")
     for record in by_index(context):
         assert [(note.task, note.standing, note.why) for note in record.notes] == [
-            ("T-001", "stale", "src/deep/two.py changed")
+            ("T-004", "stale", "src/deep/two.py changed")
         ]
-        assert record.standings == {"passed": 1, "stale": 1, "claimed": 1}
+        assert record.standings == {"passed": 2, "stale": 1, "claimed": 1}
 
 
 def test_a_model_package_made_again_is_noticed(context: Context) -> None:
@@ -270,6 +276,7 @@ def test_a_link_to_a_folder_is_followed_each_time(context: Context, tmp_path: Pa
     reports = context.project.state / "increments" / "0002-second" / "reports"
     elsewhere = reports.rename(tmp_path / "elsewhere")
     reports.symlink_to(elsewhere)
+    wait_for_the_clock(tmp_path)
     for content in ("{}", "[]"):
         by_index(context)
         for path in elsewhere.glob("*.json"):
@@ -284,6 +291,55 @@ def test_what_lies_behind_a_link_to_a_file_is_watched(context: Context) -> None:
     target.write_text("2\n")
     assert by_index(context) == by_files(context)
     assert [note.why for note in by_index(context)[0].notes] == ["src/one.py changed"]
+
+
+def test_a_link_that_leads_out_of_the_project_may_lead_into_it_later(context: Context, tmp_path: Path) -> None:
+    root = context.project.root
+    for tasks in root.glob(".specweave/increments/*/tasks.md"):
+        tasks.write_text(tasks.read_text().partition("### T-004")[0])
+    shutil.copytree(root / "src", tmp_path / "outside")
+    (root / "src").rename(root / "inside")
+    (root / "src").symlink_to(tmp_path / "outside")
+    fill(context)
+    assert [[note.why for note in record.notes] for record in by_index(context)] == [["src/one.py is gone"]] * 3
+    (root / "src").unlink()
+    (root / "src").symlink_to(root / "inside")
+    assert [record.notes for record in by_index(context)] == [(), (), ()]
+
+
+def test_a_pattern_leads_into_no_cache_and_no_hidden_folder(context: Context) -> None:
+    fill(context)
+    for name in ("node_modules", ".hidden"):
+        (context.project.root / "src" / name).mkdir()
+        (context.project.root / "src" / name / "two.py").write_text("2\n")
+    assert [record.notes for record in by_index(context)] == [(), (), ()]
+
+
+def test_a_word_that_is_too_long_for_a_name_is_no_path(context: Context) -> None:
+    for tasks in context.project.root.glob(".specweave/increments/*/tasks.md"):
+        tasks.write_text(tasks.read_text().replace("`true`", f"`python -c {'x' * 300}`"))
+    fill(context)
+    assert [note.why for note in by_index(context)[0].notes] == ["its text changed, or that of a criterion"]
+    assert by_index(context) == by_files(context)
+
+
+def test_a_link_to_a_folder_that_a_pattern_goes_through_is_followed_each_time(context: Context) -> None:
+    root = context.project.root
+    (root / "elsewhere").mkdir()
+    (root / "elsewhere" / "two.py").write_text("2\n")
+    (root / "src" / "link").symlink_to(root / "elsewhere")
+    wait_for_the_clock(root)
+    by_index(context)
+    (root / "elsewhere" / "two.py").write_text("3\n")
+    assert by_index(context) == by_files(context)
+
+
+def wait_for_the_clock(folder: Path) -> None:
+    """Until what is written now has another time than what was written before."""
+    (folder / "clock").touch()
+    began = (folder / "clock").stat().st_mtime_ns
+    while (folder / "clock").stat().st_mtime_ns <= began:
+        (folder / "clock").touch()
 
 
 # Edits: each takes the project, the path in question and a number, and may do nothing.

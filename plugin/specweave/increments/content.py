@@ -28,6 +28,7 @@ FileDigest = Callable[[Path], str]
 
 _SKIPPED = frozenset({"__pycache__", "node_modules"})
 _WILDCARD = frozenset("*?[")
+_NAME_BYTES = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def looked_at(increment: Increment, task: Task) -> tuple[Path, ...]:
     package = None if task.run is None else _package(increment, task.run)
     words = dict.fromkeys(_words(task)) if task.test is not None else ()
     manifest = () if package is None else (package / packages.MANIFEST,)
-    return (*manifest, *(root / _fixed_part(word) for word in words if _is_inside(root, word)))
+    return (*manifest, *(root / _fixed_part(word) for word in words if _may_count(word)))
 
 
 def _package(increment: Increment, line: str) -> Path | None:
@@ -182,10 +183,18 @@ def _named(root: Path, word: str) -> list[Path]:
         return []
     if not _WILDCARD.intersection(word):
         return [root / word]
+    fixed = root / _fixed_part(word)
     try:
-        return [path for path in root.glob(word) if _is_inside(root, path.relative_to(root).as_posix())]
+        return [path for path in root.glob(word) if _is_found(root, path, fixed)]
     except ValueError:  # `a**b` is a pattern that pathlib refuses
         return []
+
+
+def _is_found(root: Path, path: Path, fixed: Path) -> bool:
+    """Whether what a pattern finds counts: what it does not spell out leads into no cache and no hidden folder."""
+    found = path.relative_to(fixed).parts
+    skipped = any(part in _SKIPPED or part.startswith(".") for part in found)
+    return not skipped and _is_inside(root, path.relative_to(root).as_posix())
 
 
 def _words(task: Task) -> Iterator[str]:
@@ -202,16 +211,20 @@ def _words(task: Task) -> Iterator[str]:
             yield path
 
 
-def _is_inside(root: Path, word: str) -> bool:
-    """Whether a word is a path in the project that counts: not in a hidden folder but that of specweave itself."""
+def _may_count(word: str) -> bool:
+    """Whether a word is written as a path that counts: in the project, in no hidden folder but that of specweave."""
     path = Path(word)
     hidden = [part for part in path.parts if part.startswith(".") and part not in {".", ".specweave"}]
-    if not word or path.is_absolute() or ".." in path.parts or hidden or "\0" in word:
-        return False
-    if _WILDCARD.intersection(word):
-        return True
+    too_long = any(len(part.encode("utf-8", "replace")) > _NAME_BYTES for part in path.parts)
+    return not (not word or path.is_absolute() or ".." in path.parts or hidden or too_long or "\0" in word)
+
+
+def _is_inside(root: Path, word: str) -> bool:
+    """Whether a word is a path that counts and leads out of the project by no link."""
+    if not _may_count(word) or _WILDCARD.intersection(word):
+        return _may_count(word)
     try:
-        return (root / path).resolve().is_relative_to(root)
+        return (root / word).resolve().is_relative_to(root)
     except (OSError, RuntimeError):
         return False
 
