@@ -93,6 +93,14 @@ def test_what_is_staged_within_as_it_lies_there_is_committed(project: GitProject
     assert project.committed_files() == within(increment, DOCUMENTS)
 
 
+def test_a_renaming_that_is_staged_is_committed(project: GitProject) -> None:
+    increment = project.increment()
+    commits.commit(increment, "created")
+    project.git("mv", str(increment.folder / "spec.md"), str(increment.folder / "other.md"))
+    assert commits.commit(increment, "renamed")
+    assert project.committed_files() == within(increment, {"spec.md", "other.md"})
+
+
 @pytest.mark.parametrize("how", ["edited since", "new and edited since", "new and gone since", "unstaged by removal"])
 def test_what_is_staged_within_and_differs_is_not_lost(project: GitProject, how: str) -> None:
     increment = project.increment()
@@ -363,6 +371,18 @@ def test_a_repository_within_the_increment_stays_its_own(project: GitProject) ->
     GitProject.initialised(increment.folder / "clone")
     commits.commit(increment, "created")
     assert project.committed_files() == within(increment, DOCUMENTS)
+
+
+def test_what_changed_inside_a_submodule_is_its_own(project: GitProject, tmp_path: Path) -> None:
+    module = GitProject.initialised(tmp_path / "module")
+    increment = project.increment()
+    place = str(increment.folder / "module")
+    project.git("-c", "protocol.file.allow=always", "submodule", "add", "--quiet", str(module.root), place)
+    assert commits.commit(increment, "created")
+    assert project.committed_files() == within(increment, {*DOCUMENTS, "module"})
+    assert project.git("diff", "--cached", "--name-only") == ".gitmodules\n"
+    (increment.folder / "module" / "train.py").write_text("changed")
+    assert commits.commit(increment, "edited") is None
 
 
 def test_ignored_files_stay_out_and_an_ignored_increment_is_refused(project: GitProject) -> None:
