@@ -45,7 +45,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("sw", "do", "Run the ready tasks of an increment by their bound commands and tests"),
     Entry("sw", "verify", "Run the tests bound to the criteria, and write what shows each of them"),
     Entry("sw", "validate", "Find what is wrong with an increment, by rules with a code each"),
-    Entry("sw", "done", "Close an increment whose every criterion has evidence, or list what is missing"),
+    Entry("sw", "done", "Close an increment when every criterion has passing evidence, or list what is missing"),
     Entry("sw", "status", "Show the increments and what each needs next"),
     Entry("sw", "progress", "Show how far an increment is, per story, criterion and task"),
     Entry("sw", "diff", "Show what changed in an increment since a git revision"),

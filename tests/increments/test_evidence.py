@@ -347,16 +347,15 @@ DIE_WHILE_RECORDING = """
 import os, sys
 from pathlib import Path
 from specweave.command import Context
-from specweave.files import atomic
 from specweave.host import RealHost
 from specweave.increments import evidence, store
 from specweave.project import Project
-write = atomic.write
-def write_then_die(path, content, **settings):
-    write(path, content, **settings)
-    if path.name == sys.argv[2]:
+replace = Path.replace
+def replace_then_die(self, target):
+    replace(self, target)
+    if target.name == sys.argv[2]:
         os.kill(os.getpid(), 9)
-atomic.write = write_then_die
+Path.replace = replace_then_die
 context = Context(Project(Path(sys.argv[1])), RealHost())
 evidence.record(context, store.find(context.project, "1"), operation="status", command="/sw:status 0001", passed=True,
                 started=context.host.now(), markdown="x", data={}, attachments={".svg": b"<svg/>"})

@@ -246,18 +246,17 @@ DIE = """
 import os, sys
 from pathlib import Path
 from specweave.command import Context
-from specweave.files import atomic
 from specweave.host import RealHost
 from specweave.increments import evidence, store
 from specweave.project import Project
-write, left = atomic.write, int(sys.argv[2])
-def write_then_die(path, content, **settings):
+replace, left = Path.replace, int(sys.argv[2])
+def replace_then_die(self, target):
     global left
-    write(path, content, **settings)
+    replace(self, target)
     left -= 1
     if left == 0:
         os.kill(os.getpid(), 9)
-atomic.write = write_then_die
+Path.replace = replace_then_die
 context = Context(Project(Path(sys.argv[1])), RealHost())
 increment = store.find(context.project, "1")
 for task, line in (("T-001", "true src/price.py"), ("T-002", "/sw:status 0001")):
