@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from stat import S_ISDIR, S_ISLNK, S_ISREG
+from stat import S_ISDIR, S_ISLNK
 from typing import NamedTuple
 
 # Two seconds is the coarsest clock among the file systems in use (FAT); others have one second or a tick of 10 ms.
@@ -45,8 +45,8 @@ class Observer:
 
         Args:
             folder: absolute; its whole content counts; asked again, it is looked at again.
-            others: absolute; that one is missing counts too. Of folders among them all content counts but for caches,
-                hidden folders and what lies behind links to folders.
+            others: absolute; that one is missing counts too. Of folders among them all content counts but for caches
+                and hidden folders.
         """
         found = [_whole(folder), *map(self._other, others)]
         known = [fingerprint for fingerprint in found if fingerprint is not None]
@@ -89,17 +89,16 @@ def _summed(entries: Iterable[tuple[str, os.stat_result]]) -> Fingerprint:
     return Fingerprint(digest.hexdigest(), changed_ns)
 
 
-def _tree(start: str, status: os.stat_result, *, whole: bool) -> Iterator[tuple[str, os.stat_result]]:
-    waiting = [(start, status)]
+def _tree(path: str, status: os.stat_result, *, whole: bool) -> Iterator[tuple[str, os.stat_result]]:
+    waiting = [(path, status)]
     while waiting:
         path, status = waiting.pop()
         yield path, status
         if S_ISLNK(status.st_mode):
             behind = os.stat(path)  # noqa: PTH116 - thousands of times: a Path costs more than the call
-            if S_ISDIR(behind.st_mode) and (whole or path == start):
+            if S_ISDIR(behind.st_mode):
                 raise _UnknownError(path)
-            if S_ISREG(behind.st_mode):
-                yield path, behind
+            yield path, behind
         elif S_ISDIR(status.st_mode):
             with os.scandir(path) as entries:
                 found = sorted((entry.path, entry.stat(follow_symlinks=False)) for entry in entries)

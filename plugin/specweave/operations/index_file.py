@@ -1,16 +1,16 @@
 """The file of the index of increments: a header and one line for each increment, in their order, each with a checksum.
 
 It is a cache, and may be deleted, damaged or of another machine. One file of JSON lines rather than a database: it is
-read in one pass that holds one line, it is replaced in one step without a lock, and a damaged line costs only itself.
+read in one pass that holds one line, it is replaced in one step, and a damaged line costs only itself.
 With 1,000 increments reading it takes 4 ms and writing it 3 ms (SQLite: 5 and 7), far less than looking at the files.
-Two processes that write at once lose at worst what one of them had read.
+One process writes at a time; another that has read something meanwhile keeps it to itself.
 """
 
+import fcntl
 import os
-import secrets
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from shutil import copyfileobj
@@ -26,9 +26,7 @@ from specweave.project import Project
 FILE = Path("cache", "increments.jsonl")
 _FORMAT = 1
 _CHECKSUM_DIGITS = 16
-_TEMPORARY = ".tmp"
 _LONGEST_LINE = 64 * 1024 * 1024
-_ABANDONED_AFTER_S = 600
 _CODE = ("", "files", "increments", "operations", "operations/ml", "operations/sw")
 
 
@@ -68,6 +66,7 @@ class IndexFile:
 
     def __init__(self, project: Project) -> None:
         self._path = project.state / FILE
+        self._spare = self._path.with_suffix(".new")
         self._header = _sealed(_Header(_FORMAT, str(project.root), os.geteuid(), _code()))
         self._old: BinaryIO | None = None
         self._held: tuple[Line, bytes] | None = None
@@ -94,8 +93,9 @@ class IndexFile:
                 copyfileobj(self._old, new)
         with self._writing() as new:
             if new is not None:
+                new.flush()
+                self._spare.replace(self._path)
                 new.close()
-                Path(new.name).replace(self._path)
                 self._new = None
         self._abandon()
         if self._old is not None:
@@ -165,8 +165,7 @@ class IndexFile:
             return
         with self._writing():
             _prepare(self._path.parent)
-            name = self._path.with_name(f".{self._path.name}.{secrets.token_hex(6)}{_TEMPORARY}")
-            self._new = name.open("xb")
+            self._new = _alone(self._spare)
             if self._old is None:
                 self._new.write(self._header)
             else:
@@ -187,7 +186,7 @@ class IndexFile:
         new, self._new = self._new, None
         if new is not None:
             with suppress(OSError):
-                Path(new.name).unlink()
+                self._spare.unlink()
             with suppress(OSError):
                 new.close()
 
@@ -227,20 +226,41 @@ def _regular(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
+def _alone(path: Path) -> BinaryIO:
+    """A new file that one process at a time writes; what a kill left of it is written over.
+
+    Raises:
+        OSError: another process writes it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _require_at(path, descriptor)
+        os.ftruncate(descriptor, 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "wb")
+
+
+def _require_at(path: Path, descriptor: int) -> None:
+    """Refuse a file that another process has put in its place meanwhile."""
+    if not os.path.samestat(os.fstat(descriptor), os.lstat(path)):
+        raise FileNotFoundError(path)
+
+
 def _prepare(folder: Path) -> None:
-    """Make the folder of the cache, unseen by git also where another tool made `.specweave`; clear what kills left."""
+    """Make the folder of the cache, unseen by git also where another tool made `.specweave`."""
     folder.mkdir(exist_ok=True)
     with suppress(FileExistsError), (folder / ".gitignore").open("x", encoding="utf-8") as file:
         file.write("*\n")
-    for abandoned in folder.glob(f".{FILE.name}.*{_TEMPORARY}"):
-        if time.time() - abandoned.stat().st_mtime > _ABANDONED_AFTER_S:
-            abandoned.unlink(missing_ok=True)
 
 
 def _order(increment_id: str) -> tuple[int, str]:
     return names.number_of(increment_id) or 0, increment_id
 
 
+@cache
 def _code() -> str:
     """What tells this code from another version of it: records are what it makes of documents."""
     package = Path(__file__).parents[1]
