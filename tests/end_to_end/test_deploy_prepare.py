@@ -13,6 +13,7 @@ from specweave.increments.store import Increment
 from specweave.model_packages import store as packages
 from specweave.operations import deployment_preparation, model_environment
 from specweave.operations.ml.deploy_prepare import COMMAND, DeployPrepareRequest, DeployPrepareResult
+from specweave.operations.validation.rules import findings
 from specweave.project import Project
 
 LOAD_TEST = "/ml:load-test 0043 --rps 50,100,200,500,1000 --duration 10s"
@@ -57,6 +58,11 @@ def snapshot(folder: Path) -> dict[str, str]:
     }
 
 
+def noticed(increment: Increment) -> set[str]:
+    """The rules that it breaks, those for information aside."""
+    return {found.rule.code for found in findings(increment) if found.rule.severity != "information"}
+
+
 def test_preparing_again_touches_nothing_and_a_newer_model_makes_the_next_version(context: Context) -> None:
     first = prepare(context)
     assert (first.increment, first.created, first.version) == ("0043-deploy-credit-model", True, "0043-v1")
@@ -68,6 +74,7 @@ def test_preparing_again_touches_nothing_and_a_newer_model_makes_the_next_versio
     assert snapshot(context.project.root) == before
 
     increment = store.find(context.project, "0043")
+    assert noticed(increment) == set()
     settings = increment.folder / "deployment.yaml"
     settings.write_text(settings.read_text("utf-8").replace("slo:", "# Agreed with sales.\nslo:"), "utf-8")
     show_load_test(context, increment, again)
@@ -75,6 +82,7 @@ def test_preparing_again_touches_nothing_and_a_newer_model_makes_the_next_versio
     assert (newer.version, newer.reset_tasks) == ("0043-v2", ["T-005"])
     assert "version: 0043-v2" in settings.read_text("utf-8")
     assert "# Agreed with sales." in settings.read_text("utf-8")
+    assert noticed(increment) == {"evidence-stale"}
 
 
 def test_what_was_shown_for_the_version_before_is_open_again_even_after_an_interruption(
