@@ -9,13 +9,16 @@ UV_PIP := $(BIN)/uv pip
 COMPILE := $(UV_PIP) compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(UPGRADE)
 SERVICE_LOCKS := templates/requirements/onnx.txt templates/requirements/treelite.txt
+PARSERS := tests/files/test_markdown.py tests/files/test_frontmatter.py tests/increments/test_tasks.py \
+	tests/increments/test_criteria.py
+PROPERTIES := survives or an_edit_changes or an_inserted_line or whatever_the_document or marking_changes
 SUITE_LOCKS := $(wildcard tests/integration/*/requirements.in)
 
 .DEFAULT_GOAL := help
 # What is started hundreds of times should not be compiled each time.
 unexport PYTHONDONTWRITEBYTECODE
 .DELETE_ON_ERROR:
-.PHONY: help ready demo example test check format bench build lock clean
+.PHONY: help ready demo example test thorough mutation check format bench build lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -33,6 +36,12 @@ test: $(READY) ## Run every test that needs no system package; those that measur
 	$(BIN)/pytest --numprocesses logical --dist loadfile --no-loadscope-reorder -m "not measures" || status=$$?; \
 	$(BIN)/pytest -m measures || status=$$?; \
 	exit $$status
+
+thorough: $(READY) ## Run the properties of the Markdown documents with 20,000 examples each
+	HYPOTHESIS_PROFILE=thorough $(BIN)/pytest --numprocesses logical -k "$(PROPERTIES)" $(PARSERS)
+
+mutation: $(READY) ## See which small changes of the parser and the life cycle no test notices
+	tests/mutation/run
 
 check: $(READY) ## Check format, lint, types and the layers of imports
 	$(BIN)/ruff format --check .

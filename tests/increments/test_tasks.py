@@ -1,5 +1,6 @@
 import json
 import re
+import secrets
 from collections.abc import Callable
 
 import pytest
@@ -224,7 +225,7 @@ PIECES = st.lists(
 def test_whatever_the_document_an_outcome_touches_only_status_box_and_evidence(
     tmp_path_factory: pytest.TempPathFactory, pieces: list[str], end: str, passed: bool
 ) -> None:
-    folder = tmp_path_factory.mktemp("project") / "0001-work"
+    folder = tmp_path_factory.mktemp(secrets.token_hex(8), numbered=False) / "0001-work"
     folder.mkdir()
     (folder / "tasks.md").write_bytes(end.join(["", *pieces]).encode())
     increment = Increment(Project(folder.parent), folder)
@@ -367,7 +368,7 @@ def test_a_ticked_box_and_criteria_of_others_keep_the_digest(
 def test_whatever_the_document_an_outcome_keeps_the_digest_of_every_task(
     tmp_path_factory: pytest.TempPathFactory, pieces: list[str], passed: bool
 ) -> None:
-    folder = tmp_path_factory.mktemp("project") / "0001-work"
+    folder = tmp_path_factory.mktemp(secrets.token_hex(8), numbered=False) / "0001-work"
     folder.mkdir()
     (folder / "tasks.md").write_text("\n".join(pieces))
     increment = Increment(Project(folder.parent), folder)
