@@ -8,6 +8,7 @@ One process writes at a time; another that has read something meanwhile keeps it
 
 import fcntl
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -265,8 +266,12 @@ def _code() -> str:
     """What tells this code from another version of it: records are what it makes of documents."""
     package = Path(__file__).parents[1]
     digest = blake2b(digest_size=_CHECKSUM_DIGITS // 2)
-    for folder in _CODE:
-        with os.scandir(package / folder) as found:
-            for path, status in sorted((entry.name, entry.stat()) for entry in found if entry.name.endswith(".py")):
-                digest.update(f"{folder}/{path} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}\n".encode())
+    try:
+        for folder in _CODE:
+            with os.scandir(package / folder) as found:
+                for path, status in sorted((entry.name, entry.stat()) for entry in found if entry.name.endswith(".py")):
+                    facts = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+                    digest.update(f"{folder}/{path} {facts}\n".encode())
+    except OSError:
+        return secrets.token_hex()  # code that is no file any more has no other version to be told from
     return digest.hexdigest()
