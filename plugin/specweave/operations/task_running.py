@@ -62,30 +62,40 @@ def run_task(
         return step
     if dry_run:
         return Ran(task, step.line, passed=None, report=None)
-    return _run_claimed(increment, step, context, name=name, again=again)
+    return run_claimed(increment, step, context, name=name, again=again)
 
 
-def run_check(increment: Increment, task: Task, context: Context, *, name: str) -> Ran | Person | None:
-    """Run what shows a task, done or not: its command where that only checks, and its test.
+def check_of(increment: Increment, task: Task, context: Context) -> Bound | Tested | Ran | Person | None:
+    """What shows a task and may be repeated: its command where that only checks, else its test; or why there is none.
 
     Returns:
         None where its command acts and there is no test.
     """
     try:
-        step: Bound | Tested | Person = bind(increment, task, context)
+        step = bind(increment, task, context)
     except SpecweaveError as error:
         return person_for(task, task.run or "", error) or _failed(task, task.run or "", error)
     acts = isinstance(step, Bound) and not step.only_checks
     if acts or (isinstance(step, Person) and step.reason == "approval"):
-        if task.test is None:
-            return None
-        step = tested(task, context)
-    return step if isinstance(step, Person) else _run_claimed(increment, step, context, name=name, again=True)
+        return None if task.test is None else tested(task, context)
+    return step
 
 
-def _run_claimed(
+def run_claimed(
     increment: Increment, step: Bound | Tested, context: Context, *, name: str, again: bool
 ) -> Ran | Person | None:
+    """Run what does or shows a task, while nobody else may.
+
+    Args:
+        increment: whose.
+        step: what to run.
+        context: passed on to it.
+        name: who claims the task.
+        again: run it also where the task is done.
+
+    Returns:
+        None where another process has done it meanwhile.
+    """
     task = step.task
     with ExitStack() as held:
         try:

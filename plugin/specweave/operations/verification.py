@@ -14,8 +14,8 @@ from specweave.increments.store import Increment
 from specweave.increments.tasks import Standing, Task
 from specweave.operations import test_results
 from specweave.operations.sw.verify import Check, CriterionVerdict, Proof, Verdict
-from specweave.operations.task_binding import Person, Standings, done, ordered
-from specweave.operations.task_running import Ran, run_check
+from specweave.operations.task_binding import Bound, Person, Standings, Tested, done, ordered
+from specweave.operations.task_running import Ran, check_of, run_claimed
 from specweave.operations.task_schedule import Tracker
 from specweave.operations.test_results import Results
 
@@ -23,6 +23,7 @@ _VERDICTS: Mapping[Standing, Verdict] = {"passed": "passed", "failed": "failed",
 # From what is furthest from meeting a criterion.
 _STRENGTH: tuple[Verdict, ...] = ("failed", "stale", "none", "claimed", "passed")
 _NAMED_TESTS = 20
+_MESSAGE_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +113,13 @@ def _run(increment: Increment, context: Context, in_question: Sequence[Task], na
         line = task.run or task.test
         if line is None:
             continue
-        waiting = _waits_for(increment, task) if task.test is None else []
+        step = check_of(increment, task, context)
+        waiting = _waits_for(increment, task) if isinstance(step, Bound) else []
         if waiting:
             checks.append(Check(task=task.id, command=line, why=f"not run: it waits for {', '.join(waiting)}"))
             continue
-        step = run_check(increment, task, tracker.context(task), name=name)
+        if isinstance(step, Bound | Tested):
+            step = run_claimed(increment, step, tracker.context(task), name=name, again=True)
         tracker.end(task)
         checks.append(_check(task, line, step))
     return checks
@@ -162,6 +165,8 @@ def _proof(increment: Increment, criterion: Criterion, task: Task, standing: tup
     first = next((case for case in not_passed if case.result == "failed"), None)
     if result == "failed" and first is not None:
         why = f"{first.name}: {first.message}".removesuffix(": ")
+    elif result == "failed" and report is not None and isinstance(report.data.get("message"), str):
+        why = f"{why}: {report.data['message'].partition(chr(10))[0][:_MESSAGE_CHARACTERS]}"
     elif result == "none" and not why:
         why = "it was left out" if standing[0] == "skipped" else "nothing was run for it yet"
     return Proof(
