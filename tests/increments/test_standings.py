@@ -86,6 +86,8 @@ def test_a_report_and_the_state_carry_the_digests(context: Context, increment: I
     (task, *_) = tasks.read(increment)
     report = json.loads((increment.folder / page).with_suffix(".json").read_bytes())
     state = increment.metadata().tasks["T-001"]
+    assert f"| about | 1 file, `{report['content_digest']}` |" in (increment.folder / page).read_text()
+    assert f"| tasks | T-001 `{task.text_digest}` |" in (increment.folder / page).read_text()
     assert report["tasks"] == {"T-001": task.text_digest}
     assert list(report["content"]) == ["src/price.py"]
     assert (state.task_digest, state.content_digest) == (task.text_digest, report["content_digest"])

@@ -29,6 +29,12 @@ def page(report: "ReportData", body: str) -> str:
     if report.package:
         name = quoted(f"{report.package.name} {report.package.version}")
         rows.append(("package", f"{name} {code_span(report.package.digest[:12], cell=True)}"))
+    if report.content_digest:
+        files = "1 file" if len(report.content) == 1 else f"{len(report.content)} files"
+        rows.append(("about", f"{files}, {code_span(report.content_digest, cell=True)}"))
+    if report.tasks:
+        shown = (f"{quoted(task)} {code_span(digest, cell=True)}" for task, digest in report.tasks.items())
+        rows.append(("tasks", ", ".join(shown)))
     if report.environment:
         rows.append(("environment", quoted(report.environment)))
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
