@@ -254,3 +254,21 @@ async def test_an_increment_that_cannot_be_read_is_listed_as_such(context: Conte
     async with Client(create_server(context, [])) as client:
         (listed,) = json.loads((await _read(client, "specweave://increments")).text)["increments"]
     assert (listed["increment"], listed["status"]) == (increment.id, "unreadable")
+
+
+async def test_a_folder_whose_name_is_no_text_hides_no_other(context: Context, increment: Increment) -> None:
+    _made_of_no_text(increment.folder.parent)
+    async with Client(create_server(context, [])) as client:
+        page = json.loads((await _read(client, "specweave://increments?limit=1")).text)
+        rest = json.loads((await _read(client, page["next"])).text)
+        everything = json.loads((await _read(client, "specweave://increments")).text)["increments"]
+        assert [*page["increments"], *rest["increments"]] == everything
+        assert [item["uri"] for item in everything] == [
+            f"specweave://increments/{increment.id}",
+            "specweave://increments/0002-%FF",
+        ]
+
+
+def _made_of_no_text(folder: Path) -> None:
+    (folder / "0002-\udcff").mkdir()
+    (folder / "0002-\udcff" / "spec.md").write_text("", "utf-8")

@@ -223,6 +223,24 @@ async def test_over_stdio_a_real_server_creates_an_increment(tmp_path: Path, mod
     assert [folder.name for folder in folders if folder.is_dir()] == ["0001-deploy-the-credit-model"]
 
 
+async def test_over_stdio_a_name_that_is_no_text_ends_nothing(tmp_path: Path, mode: Mode) -> None:
+    folder = tmp_path / ".specweave" / "increments" / "0001-\udcff"
+    _with_spec(folder)
+    async with _subprocess(tmp_path, mode) as client:
+        with anyio.fail_after(30):
+            status = await client.call_tool("sw_status", {})
+            refused = error_of(await client.call_tool("sw_pause", {"increment": "0002", "reason": "why"}))
+            (listed,) = (await client.read_resource("specweave://increments")).contents
+    assert "0001-?" in text_of(status)
+    assert "0001-?" in refused["next_step"]
+    assert "0001-?" in listed.text
+
+
+def _with_spec(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "spec.md").write_text("# Spec\n", "utf-8")
+
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real server over HTTP."""

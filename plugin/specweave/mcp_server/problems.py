@@ -4,6 +4,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, CallToolResult, TextContent
 
 from specweave.errors import InvalidInputError, NotFoundError, SpecweaveError
+from specweave.mcp_server.wire import sendable
 
 
 def result_of(error: SpecweaveError) -> CallToolResult:
@@ -11,7 +12,7 @@ def result_of(error: SpecweaveError) -> CallToolResult:
     return CallToolResult(
         content=[TextContent(type="text", text=_text(error))],
         is_error=True,
-        _meta={"specweave/error": error.as_dict()},
+        _meta={"specweave/error": sendable(error.as_dict())},
     )
 
 
@@ -21,9 +22,9 @@ def protocol_error(error: SpecweaveError, *, uri: str) -> MCPError:
     return MCPError(
         code=INVALID_PARAMS if asked_badly else INTERNAL_ERROR,
         message=_text(error),
-        data={"uri": uri, **error.as_dict()},
+        data=sendable({"uri": uri, **error.as_dict()}),
     )
 
 
 def _text(error: SpecweaveError) -> str:
-    return f"{error.code}: {error.message}" + (f"\nNext: {error.next_step}" if error.next_step else "")
+    return str(sendable(f"{error.code}: {error.message}" + (f"\nNext: {error.next_step}" if error.next_step else "")))

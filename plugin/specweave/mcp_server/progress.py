@@ -10,6 +10,7 @@ from mcp.server.mcpserver import Context as McpContext
 
 from specweave.command import Progress
 from specweave.errors import OperationError
+from specweave.mcp_server.wire import sendable
 
 # A client draws a few updates a second; more would only fill its queue.
 _SECONDS_BETWEEN_REPORTS = 0.1
@@ -52,6 +53,6 @@ class Reporter:
             value = self._value
         total = None if moment.fraction is None else 1.0
         try:
-            anyio.from_thread.run(self._ctx.report_progress, value, total, moment.message, token=self._loop)
+            anyio.from_thread.run(self._ctx.report_progress, value, total, sendable(moment.message), token=self._loop)
         except (RuntimeError, anyio.ClosedResourceError, anyio.BrokenResourceError) as error:
             raise OperationError("cancelled", "the client has gone") from error

@@ -19,6 +19,7 @@ from specweave.arguments import validate
 from specweave.command import Context
 from specweave.errors import InternalError, NotFoundError, explained
 from specweave.mcp_server import problems
+from specweave.mcp_server.wire import sendable
 
 if TYPE_CHECKING:
     from specweave.increments.store import Increment
@@ -112,7 +113,7 @@ class ServerWithResources(MCPServer[Any]):
                 _log.exception("%s", uri)
             raise problems.protocol_error(known, uri=str(uri)) from error
         meta = {"specweave/revision": content.revision} if content.revision else None
-        return [ReadResourceContents(content=content.text, mime_type=content.media_type, meta=meta)]
+        return [ReadResourceContents(content=sendable(content.text), mime_type=content.media_type, meta=meta)]
 
     def _read(self, uri: str) -> Content:
         for template, kind in self._kinds:
@@ -130,10 +131,17 @@ def _increments(context: Context, **arguments: str) -> Content:
 
     result = status.run(validate(status.StatusRequest, arguments), context)
     listed = [
-        {"uri": f"{INCREMENTS}/{quote(item.increment)}", **item.model_dump(mode="json", exclude={"tasks"})}
+        {
+            "uri": f"{INCREMENTS}/{quote(item.increment, errors='surrogateescape')}",
+            **item.model_dump(mode="json", exclude={"tasks"}),
+        }
         for item in result.increments
     ]
-    more = urlencode({**arguments, "cursor": result.cursor}, quote_via=quote) if result.cursor else None
+    more = (
+        urlencode({**arguments, "cursor": result.cursor}, quote_via=quote, errors="surrogateescape")
+        if result.cursor
+        else None
+    )
     document = {"increments": listed, "states": result.states, "next": f"{INCREMENTS}?{more}" if more else None}
     return Content(json.dumps(document, ensure_ascii=False, indent=1) + "\n", "application/json")
 

@@ -26,6 +26,7 @@ from specweave.command import AnyCommand, Context, Result
 from specweave.errors import GateError, InternalError, explained
 from specweave.mcp_server import expected_revision, problems
 from specweave.mcp_server.progress import RUNNING, Reporter
+from specweave.mcp_server.wire import sendable
 from specweave.registry import Entry
 from specweave.texts import command_text
 
@@ -116,7 +117,7 @@ def _asking(command: AnyCommand, context: Context) -> Callable[..., Any]:
         question: Annotated[str | None, Resolve(find_question)], ctx: McpContext
     ) -> Approval | Elicit[Approval]:
         askable = question is not None and _can_be_asked(ctx.client_capabilities)
-        return Elicit(str(question), Approval) if askable else _NOT_ASKED
+        return Elicit(sendable(question), Approval) if askable else _NOT_ASKED
 
     async def call(
         arguments: dict[str, Any],
@@ -171,7 +172,8 @@ async def _answer(command: AnyCommand, context: Context, arguments: dict[str, An
     finally:
         reporter.closed.set()
     return CallToolResult(
-        content=[TextContent(type="text", text=result.text())], structured_content=result.model_dump(mode="json")
+        content=[TextContent(type="text", text=sendable(result.text()))],
+        structured_content=sendable(result.model_dump(mode="json")),
     )
 
 
