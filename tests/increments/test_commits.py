@@ -61,6 +61,17 @@ def test_changed_new_and_deleted_files_are_committed_whatever_their_names(projec
     assert project.git("status", "--porcelain", "--", str(increment.folder)) == ""
 
 
+def test_a_folder_whose_name_is_a_pattern_means_itself(project: GitProject) -> None:
+    other = project.increment()
+    commits.commit(other, "created")
+    (other.folder / "plan.md").write_text("changed")
+    odd = Increment(other.project, other.folder.with_name("0001-w*"))
+    odd.folder.mkdir()
+    (odd.folder / "spec.md").write_text("# Odd")
+    commits.commit(odd, "created")
+    assert project.committed_files() == {".specweave/increments/0001-w*/spec.md"}
+
+
 def test_what_is_staged_elsewhere_stays_as_it_is(project: GitProject) -> None:
     project.write("gone.txt", "here")
     project.write("kept.txt", "here")

@@ -273,6 +273,12 @@ def test_artifacts_are_told_by_kind_and_by_whose_hand(project: GitProject, incre
     assert next(it for it in result["difference"]["files"] if it["path"] == "chart.png")["lines_added"] is None
 
 
+def test_a_file_with_another_name_is_one_removed_and_one_added(project: GitProject, increment: Increment) -> None:
+    (increment.folder / "plan.md").rename(increment.folder / "notes.md")
+    files = [(it["path"], it["change"]) for it in diff(project)["difference"]["files"]]
+    assert files == [("notes.md", "added"), ("plan.md", "removed")]
+
+
 def test_values_of_metadata_and_deployment_are_told_by_their_keys(project: GitProject, increment: Increment) -> None:
     path = increment.folder / "deployment.yaml"
     path.write_text("model: {name: credit, version: 0001-v1}\nslo: {latency_p95_ms: 100}\n")
@@ -498,8 +504,10 @@ def test_the_user_s_own_settings_of_diff_change_nothing(project: GitProject, inc
         "diff.context": "0",
         "diff.relative": "true",
         "status.showUntrackedFiles": "no",
+        "diff.shout.textconv": "tr a-z A-Z <",
     }.items():
         project.git("config", name, value)
+    project.write(".git/info/attributes", "*.md diff=shout\n")
     assert diff(project) == plain
 
 
@@ -548,10 +556,11 @@ def test_links_and_paths_in_what_git_has_lead_nowhere(
     report["content"] = {"out/made": "0" * 16, "../../../../../../made": "0" * 16, "/made": "0" * 16}
     path.write_text(json.dumps(report))
     commit(project)
-    (increment.folder / "made").write_text("x")
-    (outside / "made").write_text("kept")
+    (increment.folder / "out").unlink()
+    (increment.folder / "out").mkdir()
+    (increment.folder / "out" / "made").write_text("x")
     diff(project)
-    assert (outside / "made").read_text() == "kept"
+    assert list(outside.iterdir()) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["outside", "project"]
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from git import Repo
 
 _LINK = "120000"
-_PLAIN = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-relative", "--ignore-submodules=all")
+_PLAIN = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--ignore-submodules=all")
 
 
 @dataclass(frozen=True, slots=True)
