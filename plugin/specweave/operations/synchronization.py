@@ -6,7 +6,8 @@ box is never undone: a tick without evidence is a claim, a tick that was taken a
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from specweave.increments.task_document import places_in
 from specweave.increments.tasks import Outcome, Task
 
 _TEMPORARY = re.compile(r"\..{1,40}\.[0-9a-f]{12}\.tmp", re.DOTALL)
+_TEMPORARIES = ".*.tmp"
 _ABANDONED_S = 600
 _NUMBER = re.compile(r"(\d{3,})-")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -81,7 +83,10 @@ def synchronize(increment: Increment, context: Context, *, dry_run: bool = False
             for repair in stage(increment):
                 repair.apply(context)
                 made.append(repair)
-        return tuple(made)
+    # The cache is this machine's own, and nobody has to hear of it.
+    for path in _abandoned((increment.project.state / "cache").glob(_TEMPORARIES), context.host.now()):
+        path.unlink(missing_ok=True)
+    return tuple(made)
 
 
 def _metadata(increment: Increment) -> Iterator[Repair]:
@@ -256,17 +261,24 @@ def _values(increment: Increment, name: str, wanted: Mapping[str, str]) -> Itera
 
 
 def _leftovers(increment: Increment, now: datetime) -> Iterator[Repair]:
-    for path in sorted(increment.folder.rglob(".*.tmp")):
+    for path in _abandoned(increment.folder.rglob(_TEMPORARIES), now):
+        yield Repair(
+            "a process was stopped while it wrote this file",
+            "removes it; the file that it was for is as it was before",
+            path.relative_to(increment.folder).as_posix(),
+            None,
+            lambda _context, path=path: path.unlink(missing_ok=True),  # type: ignore[misc]
+        )
+
+
+def _abandoned(found: Iterable[Path], now: datetime) -> Iterator[Path]:
+    """Files that a process began and never put in their place."""
+    for path in sorted(found):
         if not _TEMPORARY.fullmatch(path.name) or path.is_symlink() or not path.is_file():
             continue
-        if now.timestamp() - path.stat().st_mtime > _ABANDONED_S:
-            yield Repair(
-                "a process was stopped while it wrote this file",
-                "removes it; the file that it was for is as it was before",
-                path.relative_to(increment.folder).as_posix(),
-                None,
-                lambda _context, path=path: path.unlink(missing_ok=True),  # type: ignore[misc]
-            )
+        with suppress(FileNotFoundError):  # its process may go on
+            if now.timestamp() - path.stat().st_mtime > _ABANDONED_S:
+                yield path
 
 
 _Stage = Callable[[Increment], Iterator[Repair]]

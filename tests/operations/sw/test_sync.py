@@ -223,11 +223,13 @@ def test_the_box_of_a_criterion_follows_its_evidence(increment: Increment) -> No
 def test_files_that_a_killed_process_left_half_written_go_and_those_of_one_at_work_stay(increment: Increment) -> None:
     old, young = increment.folder / ".tasks.md.0123456789ab.tmp", increment.folder / ".spec.md.ba9876543210.tmp"
     mine = increment.folder / ".notes.tmp"
-    for path, age in ((old, 3600), (young, 5), (mine, 3600)):
+    cached = increment.project.state / "cache" / ".increments.jsonl.0123456789ab.tmp"
+    cached.parent.mkdir(exist_ok=True)
+    for path, age in ((old, 3600), (young, 5), (mine, 3600), (cached, 3600)):
         path.write_text("half")
         os.utime(path, (NOW.timestamp() - age, NOW.timestamp() - age))
     assert [repair.target for repair in sync(increment).repairs] == [old.name]
-    assert [path.exists() for path in (old, young, mine)] == [False, True, True]
+    assert [path.exists() for path in (old, young, mine, cached)] == [False, True, True, False]
 
 
 def test_a_dry_run_tells_and_changes_nothing(increment: Increment) -> None:
