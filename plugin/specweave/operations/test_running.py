@@ -125,8 +125,8 @@ def judged(run: TestRun, criteria: Iterable[str]) -> TestRun:
     """The same run, judged by the criteria that it was for: where all tests of one were skipped, nothing shows it."""
     if run.results is None:
         return run
-    skipped: set[str] = set()
-    shown: set[str] = set()
+    skipped: set[tuple[int | None, int] | None] = set()
+    shown: set[tuple[int | None, int] | None] = set()
     for case in run.results.cases:
         (skipped if case.result == "skipped" else shown).update(map(test_results.same_criterion, case.criteria))
     unshown = (name for name in criteria if (key := test_results.same_criterion(name)) in skipped and key not in shown)
