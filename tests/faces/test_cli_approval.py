@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,7 +56,10 @@ def test_a_yes_at_a_terminal_counts_only_for_what_was_asked_about(
     with terminal(monkeypatch) as person:
         os.write(person, b"y\n")
         status = run(["ml", "deploy", "--project", str(tmp_path), "--json"], program)
-        shown = os.read(person, 10_000).decode()
+        shown = ""
+        # What a terminal shows comes in pieces.
+        while "Deploy aaaa?" not in shown and select.select([person], [], [], 10)[0]:
+            shown += os.read(person, 10_000).decode()
     document = json.loads(capsys.readouterr().out)
     if changes:
         assert (status, document["error"]["code"]) == (4, "approval-outdated")
