@@ -213,6 +213,14 @@ def test_two_that_ask_at_once_get_the_same(context: Context) -> None:
     assert by_index(context) == by_files(context)
 
 
+def test_what_is_put_away_meanwhile_is_not_shown(context: Context) -> None:
+    entries = increment_index.entries(context)
+    assert next(entries).record.id == "0001-first"
+    shutil.rmtree(context.project.state / "increments" / "0002-second")
+    assert [entry.record.id for entry in entries] == ["0003-third"]
+    assert by_index(context) == by_files(context)
+
+
 def test_what_a_killed_process_left_is_written_over(context: Context) -> None:
     spare = (context.project.root / INDEX).with_suffix(".new")
     spare.parent.mkdir(parents=True)
@@ -445,7 +453,7 @@ EDITS: tuple[Edit, ...] = (
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.sampled_from(EDITS), st.integers(0, 999), st.integers(0, 9999)), min_size=1, max_size=4))
 def test_whatever_is_edited_the_answer_is_that_of_the_files(
     original: Path, tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[Edit, int, int]]

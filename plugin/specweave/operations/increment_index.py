@@ -41,6 +41,8 @@ def entries(context: Context) -> Iterator[Entry]:
                 index.keep()
             else:
                 line = _read_again(increment, index, observer)
+                if not increment.folder.is_dir():
+                    continue  # it was put away since the folders were listed
                 read += 1
                 if read > _WORTH_TELLING:
                     told = f"reading increments: {position + 1} of {len(increments)}"

@@ -117,16 +117,22 @@ def test_the_work_in_progress_is_shown_first_and_all_is_counted(
 
 @pytest.mark.parametrize(
     ("state", "shown"),
-    [("all", ["0002", "0003", "0001"]), ("open", ["0002", "0003"]), ("completed", ["0001"]), ("abandoned", [])],
+    [
+        ("all", ["0002", "0003", "0004", "0001"]),
+        ("open", ["0002", "0003", "0004"]),
+        ("completed", ["0001"]),
+        ("planned", ["0003", "0004"]),
+        ("abandoned", []),
+    ],
 )
 def test_a_state_picks_what_is_shown_and_not_what_is_counted(
     context: Context, make: Callable[..., Increment], state: str, shown: list[str]
 ) -> None:
-    for number, status in enumerate(["completed", "active", "planned"], 1):
+    for number, status in enumerate(["completed", "active", "planned", "backlog"], 1):
         make(number, status)
     result = ask(context, f"/sw:status --state {state}")
     assert names(result) == shown
-    assert result["states"] == {"completed": 1, "active": 1, "planned": 1}
+    assert result["states"] == {"completed": 1, "active": 1, "planned": 1, "backlog": 1}
 
 
 def test_pages_follow_each_other_without_a_gap(context: Context, make: Callable[..., Increment]) -> None:

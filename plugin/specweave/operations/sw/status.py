@@ -263,7 +263,11 @@ def _is_unproven(record: "Record") -> bool:
 
 
 def _is_asked_for(record: "Record", state: str) -> bool:
-    return record.is_open if state == "open" else state in {"all", record.status}
+    from specweave.increments import life_cycle  # noqa: PLC0415 - a listing must stay cheap
+
+    if state in {"all", "open"}:
+        return state == "all" or record.is_open
+    return record.status != _ORDER[0] and life_cycle.meaning(record.status) == state
 
 
 def _rank(entry: "Entry") -> tuple[int, bool, int, str]:
