@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from specweave import slash_line
 from specweave.command import AnyCommand, Context, Request
@@ -12,19 +12,9 @@ from specweave.increments import graph, tasks
 from specweave.increments.standings import is_done
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Standing, Task
+from specweave.operations.sw.do import Reason
 from specweave.slash_line import Call
 
-Reason = Literal[
-    "not-prepared",
-    "approval",
-    "tests-not-allowed",
-    "tool-missing",
-    "test-failed",
-    "command-invalid",
-    "no-command",
-    "not-built",
-    "claimed",
-]
 Standings = Mapping[str, tuple[Standing, str]]
 
 ALLOWING = "tasks.test_commands"

@@ -8,9 +8,8 @@ from specweave.errors import ConflictError
 from specweave.increments import claims
 from specweave.increments.claims import Claim
 from specweave.increments.store import Increment
+from specweave.operations.sw.do import BY_HAND
 from specweave.operations.task_binding import Person, claimed, first_to_ask
-
-BY_HAND = frozenset({"no-command", "not-built", "test-failed"})
 
 
 def let_go(increment: Increment, context: Context, done: Collection[str]) -> None:

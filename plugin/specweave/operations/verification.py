@@ -44,16 +44,22 @@ class Verification:
         shown = bool(self.verdicts) and all(verdict.result == "passed" for verdict in self.verdicts)
         return shown and all(check.passed is not False for check in self.checks)
 
+    def data(self) -> dict[str, object]:
+        """For the report."""
+        return {
+            "criteria": [verdict.model_dump(mode="json") for verdict in self.verdicts],
+            "checks": [check.model_dump(mode="json") for check in self.checks],
+        }
+
 
 def verify(
-    increment: Increment, context: Context, *, name: str, task_id: str | None = None, criterion_id: str | None = None
+    increment: Increment, context: Context, *, task_id: str | None = None, criterion_id: str | None = None
 ) -> Verification:
     """Run what shows the criteria, and judge what cannot be repeated by its evidence.
 
     Args:
         increment: whose.
         context: passed on to the checks.
-        name: who claims the tasks meanwhile.
         task_id: only this task, and its criteria.
         criterion_id: only this criterion.
 
@@ -70,7 +76,7 @@ def verify(
         demanded = (_find(demanded, criterion_id, increment),)
     known = {criterion.id for criterion in demanded}
     in_question = [task for task in everything if task_id is not None or known.intersection(task.criteria)]
-    checks = _run(increment, context, in_question, name)
+    checks = _run(increment, context, in_question)
     everything = tasks.read(increment)
     found = evidence.standings(increment, everything)
     verdicts = tuple(_verdict(increment, criterion, everything, found) for criterion in demanded)
@@ -107,7 +113,7 @@ def _find(demanded: Sequence[Criterion], wanted: str, increment: Increment) -> C
     )
 
 
-def _run(increment: Increment, context: Context, in_question: Sequence[Task], name: str) -> list[Check]:
+def _run(increment: Increment, context: Context, in_question: Sequence[Task]) -> list[Check]:
     tracker, checks = Tracker(context, max(len(in_question), 1)), []
     for task in in_question:
         line = task.run or task.test
@@ -119,7 +125,7 @@ def _run(increment: Increment, context: Context, in_question: Sequence[Task], na
             checks.append(Check(task=task.id, command=line, why=f"not run: it waits for {', '.join(waiting)}"))
             continue
         if isinstance(step, Bound | Tested):
-            step = run_claimed(increment, step, tracker.context(task), name=name, again=True)
+            step = run_claimed(increment, step, tracker.context(task), name=context.actor, again=True)
         tracker.end(task)
         checks.append(_check(task, line, step))
     return checks

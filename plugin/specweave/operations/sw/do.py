@@ -17,7 +17,9 @@ from specweave.command import (
 if TYPE_CHECKING:
     from specweave.increments.claims import Claim
     from specweave.increments.store import Increment
+    from specweave.increments.tasks import Task
     from specweave.operations.task_binding import Person
+    from specweave.operations.task_running import Ran
 
 Reason = Literal[
     "not-prepared",
@@ -30,6 +32,8 @@ Reason = Literal[
     "not-built",
     "claimed",
 ]
+# What somebody has to do whole: the others take a word, a program or a correction.
+BY_HAND = frozenset({"no-command", "not-built", "test-failed"})
 
 
 class DoRequest(CommittingRequest):
@@ -139,7 +143,7 @@ class DoResult(CommittingResult):
 
 def _details(waiting: Waiting) -> list[str]:
     """The first of the waiting tasks as its document has it, for whoever does it now."""
-    if waiting.reason not in {"no-command", "not-built", "test-failed"}:  # others are told what to do in one sentence
+    if waiting.reason not in BY_HAND:
         return []
     lines = ["", f"### {waiting.task} {waiting.title}"]
     lines += (
@@ -164,13 +168,8 @@ def run(request: DoRequest, context: Context) -> DoResult:
 
     increment = store.find(context.project, request.increment)
     staged = None if request.dry_run else committing.check_if_asked(request, context.project, increment)
-    wanted = Wanted(
-        only=request.task,
-        until=request.until,
-        dry_run=request.dry_run,
-        parallel=request.parallel,
-        name=request.as_ or context.actor,
-    )
+    name = request.as_ or context.actor
+    wanted = Wanted(request.task, request.until, request.dry_run, request.parallel, name)
     outcome = task_schedule.run_ready(increment, context, wanted)
     everything = task_binding.ordered(increment)
     standings = evidence.standings(increment, everything)
@@ -187,27 +186,30 @@ def run(request: DoRequest, context: Context) -> DoResult:
         increment=increment.id,
         status=increment.metadata().status,
         stopped=outcome.stopped,
-        ran=[
-            Run(
-                task=ran.task.id,
-                title=ran.task.title,
-                command=ran.line,
-                passed=ran.passed,
-                report=ran.report,
-                message=ran.message,
-                next_step=ran.next_step,
-            )
-            for ran in outcome.ran
-        ],
+        ran=[_run(ran) for ran in outcome.ran],
         waiting=[_waiting(increment, person, held.get(claims.name_of(person.task.id))) for person in people],
-        claimed=[
-            ClaimedTask(task=task.id, title=task.title) for task in everything if standings[task.id][0] == "claimed"
-        ],
+        claimed=[_claimed(task) for task in everything if standings[task.id][0] == "claimed"],
         done=len(done),
         total=len(everything),
         revision=store.revision(increment),
         commit=commit,
         uncommitted="" if request.dry_run else committing.why_not(request, increment, commit),
+    )
+
+
+def _claimed(task: "Task") -> ClaimedTask:
+    return ClaimedTask(task=task.id, title=task.title)
+
+
+def _run(ran: "Ran") -> Run:
+    return Run(
+        task=ran.task.id,
+        title=ran.task.title,
+        command=ran.line,
+        passed=ran.passed,
+        report=ran.report,
+        message=ran.message,
+        next_step=ran.next_step,
     )
 
 

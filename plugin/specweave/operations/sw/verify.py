@@ -115,9 +115,7 @@ def run(request: VerifyRequest, context: Context) -> VerifyResult:
     staged = committing.check_if_asked(request, context.project, increment)
     evidence.require_recordable(increment)
     head = evidence.stand(increment)
-    found = verification.verify(
-        increment, context, name=context.actor, task_id=request.task, criterion_id=request.criterion
-    )
+    found = verification.verify(increment, context, task_id=request.task, criterion_id=request.criterion)
     report = evidence.record(
         context,
         increment,
@@ -126,10 +124,7 @@ def run(request: VerifyRequest, context: Context) -> VerifyResult:
         passed=found.passed,
         started=started,
         markdown=verification.markdown(found),
-        data={
-            "criteria": [verdict.model_dump(mode="json") for verdict in found.verdicts],
-            "checks": [check.model_dump(mode="json") for check in found.checks],
-        },
+        data=found.data(),
         head=head,
     )
     commit = committing.commit_if_asked(request, increment, "verified", staged)
