@@ -14,7 +14,7 @@ from tests.increments.git_projects import GitProject
 from specweave import slash_line
 from specweave.errors import HostError, InvalidInputError, NotFoundError, SpecweaveError
 from specweave.files import ledger
-from specweave.increments import evidence, life_cycle
+from specweave.increments import evidence, life_cycle, tasks
 from specweave.increments.store import Increment
 
 SPEC = """---
@@ -161,11 +161,20 @@ def test_tasks_are_named_by_what_became_of_them(project: GitProject, increment: 
     assert [(it["path"], it["sections"]) for it in result["difference"]["documents"]] == [("tasks.md", [])]
 
 
-def test_a_task_with_another_title_or_another_number_was_renamed(project: GitProject, increment: Increment) -> None:
+def test_another_title_or_another_number_is_a_renaming(project: GitProject, increment: Increment) -> None:
     edit(increment, "tasks.md", ("T-001: Serve", "T-001: Serve it"), ("T-002: Watch", "T-007: Watch"))
+    edit(increment, "spec.md", ("US-002: Watch", "US2: Watch"))
     result = diff(project)
     assert named(result, "tasks") == [("renamed", "T-001", ["title"]), ("renamed", "T-007", ["id"])]
+    assert named(result, "stories") == [("renamed", "US2", ["id"])]
     assert "renamed T-007 Watch: id T-002 → T-007" in result["text"]
+
+
+def test_an_id_that_stands_there_twice_is_compared_twice(project: GitProject, increment: Increment) -> None:
+    edit(increment, "spec.md", ("AC-US1-02", "AC-US1-01"))
+    commit(project)
+    edit(increment, "spec.md", ("Bad rows", "Wrong rows"), ("Given a row", "Given some rows"))
+    assert named(diff(project), "criteria") == [("changed", "AC-US1-01", ["text"])] * 2
 
 
 def test_text_that_is_no_task_and_no_criterion_is_named_by_its_heading(
@@ -191,12 +200,19 @@ def test_moves_of_the_life_cycle_are_told_with_their_reasons(project: GitProject
     assert len(diff(project)["difference"]["moves"]) == 1
 
 
-def run_test(project: GitProject, increment: Increment, *, passed: bool) -> None:
+def run_test(
+    project: GitProject,
+    increment: Increment,
+    *,
+    passed: bool,
+    operation: str = "test",
+    command: str = "python check.py",
+) -> None:
     evidence.record(
         project.context,
         increment,
-        operation="test",
-        command="python check.py",
+        operation=operation,
+        command=command,
         passed=passed,
         started=project.context.host.now(),
         markdown="Ran.",
@@ -238,6 +254,26 @@ def test_evidence_that_is_about_other_content_now_went_stale(project: GitProject
     assert is_empty(diff(project))
     project.write("check.py", "print('well')\n")
     assert states(diff(project)) == [("T-001", "stale", "passed", "")]
+
+
+def test_evidence_about_what_git_does_not_have_is_no_difference(project: GitProject, increment: Increment) -> None:
+    project.write(".gitignore", "*.bin\n")
+    project.write("real.py", "print('real')\n")
+    project.write("weights.bin", "weights")
+    (project.root / "link.py").symlink_to("real.py")
+    (increment.folder / "api").mkdir()
+    (increment.folder / "api" / "main.py").write_text("1\n")
+    (increment.folder / "api" / "table.bin").write_text("table")
+    edit(increment, "tasks.md", ("`check.py`\n", "`check.py`, `weights.bin`, `link.py`\n"))
+    run_test(project, increment, passed=True)
+    commit(project)
+    assert evidence.standings(increment, tasks.read(increment))["T-001"][0] == "passed"
+    assert is_empty(diff(project))
+    edit(increment, "tasks.md", ("**Test**: `python check.py`", "**Run**: /ml:create-api 0001"))
+    run_test(project, increment, passed=True, operation="create-api", command="/ml:create-api 0001")
+    commit(project)
+    assert evidence.standings(increment, tasks.read(increment))["T-001"][0] == "passed"
+    assert is_empty(diff(project))
 
 
 def test_a_report_that_was_edited_or_removed_is_named(project: GitProject, increment: Increment) -> None:

@@ -112,14 +112,10 @@ def _twin(item: Item, gone: Mapping[tuple[str, int], Item]) -> tuple[str, int] |
 
 
 def _changed(before: Item, after: Item) -> Iterator[ItemChange]:
+    names = _values({"id": before.id, "title": before.title}, {"id": after.id, "title": after.title})
     values = _values(before.values, after.values)
-    if before.id != after.id:
-        values.insert(0, ValueChange(name="id", before=before.id, after=after.id))
-    if before.title != after.title:
-        title = ValueChange(name="title", before=before.title, after=after.title)
-        yield _change(after, "changed" if values else "renamed", [title, *values])
-    elif values:
-        yield _change(after, "changed", values)
+    if names or values:
+        yield _change(after, "changed" if values else "renamed", [*names, *values])
 
 
 def _values(before: Mapping[str, str], after: Mapping[str, str]) -> list[ValueChange]:

@@ -181,9 +181,11 @@ def _lay(index: _Index, base: Base, path: Path, into: "_Copies") -> None:
     found = [line.partition("\t") for line in listed.text.split("\0") if line]
     for description, _, name in found:
         mode, kind, blob = description.split()
-        if kind == "blob" and mode != _LINK:
-            inner = Path(name).relative_to(where)
-            into.put(into.target / path / inner, index.run("cat-file", "--filters", f"--path={name}", blob))
+        inner = path / Path(name).relative_to(where)
+        if mode == _LINK:
+            into.keep(into.source / inner, into.target / inner)
+        elif kind == "blob":
+            into.put(into.target / inner, index.run("cat-file", "--filters", f"--path={name}", blob))
     if not found:
         into.keep(source, into.target / path)
 
@@ -202,7 +204,7 @@ class _Copies:
             target.write_bytes(data)
 
     def keep(self, source: Path, target: Path) -> None:
-        """Take a file as it is now where git never had it, such as one that is ignored: it may not have changed."""
+        """Take a file as it is now where git does not have it, as one that is ignored: it may not have changed."""
         if source.is_file() and source.resolve().is_relative_to(self.source):
             self.put(target, source.read_bytes())
 
