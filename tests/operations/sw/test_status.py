@@ -147,7 +147,7 @@ def test_pages_follow_each_other_without_a_gap(context: Context, make: Callable[
             yield names(result)
             if result["cursor"] is None:
                 return
-            assert f"--cursor {result['cursor']}" in result["text"]
+            assert f"`/sw:status --state all --limit 4 --cursor {result['cursor']}`" in result["text"]
             cursor = f"--cursor {result['cursor']}"
 
     found = list(pages())

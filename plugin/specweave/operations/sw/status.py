@@ -88,12 +88,15 @@ class StatusResult(Result):
     Attributes:
         states: how many increments of the project are in each state, shown or not.
         unproven: how many completed increments have tasks that failed or whose evidence is stale.
+        state, limit: what was asked for.
         cursor: for the next page; None where nothing is left.
     """
 
     increments: list[IncrementSummary]
     states: dict[str, int] = Field(description="How many increments are in each state, shown or not.")
     unproven: int = Field(description="How many completed increments have failed tasks or stale evidence.")
+    state: str = Field(description="What was asked for.")
+    limit: int
     cursor: str | None = Field(description="For the next page; None where nothing is left.")
 
     def text(self) -> str:
@@ -109,7 +112,8 @@ class StatusResult(Result):
                 lines += _lines(increment)
             lines.append("")
         if self.cursor:
-            lines.append(f"Next: `/sw:status --cursor {self.cursor}` shows more.")
+            asked = f"--state {self.state} --limit {self.limit}"
+            lines.append(f"Next: `/sw:status {asked} --cursor {self.cursor}` shows more.")
         return "\n".join(lines).rstrip()
 
 
@@ -200,6 +204,8 @@ def run(request: StatusRequest, context: Context) -> StatusResult:
         increments=[_summary(entry, context) for entry in shown],
         states=dict(states),
         unproven=unproven,
+        state=request.state,
+        limit=request.limit,
         cursor=_written(shown[-1]) if len(found) > len(shown) else None,
     )
 
@@ -213,6 +219,8 @@ def _of_one(reading: "Reading", context: Context) -> StatusResult:
         increments=[_summary(entry, context, _tasks(reading, context))],
         states={reading.status: 1},
         unproven=int(_is_unproven(entry.record)),
+        state="all",
+        limit=1,
         cursor=None,
     )
 
