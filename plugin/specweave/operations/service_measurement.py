@@ -2,42 +2,33 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from specweave import __version__
 from specweave.command import Context, Progress
-from specweave.errors import InvalidInputError, NotFoundError
+from specweave.errors import InvalidInputError
 from specweave.files.quoting import markdown as quoted
 from specweave.increments import deployment, evidence, store
 from specweave.increments.content import Content
-from specweave.increments.deployment import Deployment
 from specweave.increments.evidence import PackageReference
-from specweave.increments.store import Increment
 from specweave.model_packages import store as packages
 from specweave.model_packages.store import Package
-from specweave.operations import earlier_measurement, local_deployment
+from specweave.operations import earlier_measurement, measured_service
 from specweave.operations.load_testing import Exchange, Measurement, Plan, preflight, run_load_test
 from specweave.operations.load_testing.comparison import compare
 from specweave.operations.load_testing.judgement import Judgement, judge
-from specweave.operations.load_testing.measurement import split_cores
 from specweave.operations.load_testing.plan import parse_target
 from specweave.operations.load_testing.preflight import Served
 from specweave.operations.load_testing.report import render_report
 from specweave.operations.load_testing.shape import Load, shape
-from specweave.operations.local_deployment import content, releases
-from specweave.operations.local_deployment.releases import Release
-from specweave.operations.local_service import serve
+from specweave.operations.measured_service import Place
 from specweave.project import SloSettings
 from specweave_runtime.agreement import by_class
 from specweave_runtime.package import Golden, GoldenRow, PackageError, read_golden
 
-KEY_VARIABLE = "SPECWEAVE_API_KEY"
-# A local deployment takes its key from this variable; it may be sent back there, and to no other address.
-_LOCAL_KEY_VARIABLE = "API_KEY"
 _KEY_HEADER = "X-API-Key"
 # Any machine on which the tool itself works sends so many a second; each step says if it was late all the same.
 _RATE_WITHOUT_CALIBRATION = 2_000.0
@@ -64,22 +55,6 @@ class Measured:
     measurement: Measurement
     judgement: Judgement
     report: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the requests go, and what is known of it.
-
-    Attributes:
-        key_variable: holds the key that is sent there, if any.
-        content: what runs there, see `local_deployment.content`; None where only the service itself says so.
-    """
-
-    url: str
-    description: str
-    engine_cores: tuple[int, ...]
-    key_variable: str | None = None
-    content: Content | None = None
 
 
 def measure(
@@ -121,7 +96,7 @@ def measure(
     golden = _golden(package)
     form = shape(load, settings.slo)
     Plan(url or "http://127.0.0.1", form.steps, corpus(golden, None), form.search).check()
-    with _place(context, increment, package, settings, environment=environment, url=url) as place:
+    with measured_service.place(context, increment, package, settings, environment=environment, url=url) as place:
         served, same_model = _look(context, place, package, golden)
         plan = Plan(
             url=place.url,
@@ -204,61 +179,7 @@ def _exchange(row: GoldenRow, classes: Sequence[object] | None) -> Exchange:
     return Exchange(body, {"prediction": row.prediction}, probabilities)
 
 
-@contextmanager
-def _place(
-    context: Context,
-    increment: Increment,
-    package: Package,
-    settings: Deployment,
-    *,
-    environment: str | None,
-    url: str | None,
-) -> Iterator[_Place]:
-    server_cores, engine_cores = split_cores()
-    if url is not None:
-        yield _Place(_with_path(url), f"a service at {url}", engine_cores, sent_key())
-    elif environment is not None:
-        address, active = _deployed(context, increment, settings, environment)
-        key_variable = _key_variable(KEY_VARIABLE, _LOCAL_KEY_VARIABLE)
-        description = f"the deployment in {environment}"
-        yield _Place(_with_path(address), description, engine_cores, key_variable, releases.content_of(active))
-    else:
-        # Before it starts: what is changed while it runs does not run.
-        running = content.of_increment(increment, package)
-        with serve(context, increment, package, cores=server_cores) as address:
-            apart = (
-                f", on cores {_listed(server_cores)}, load from core {_listed(engine_cores)}" if server_cores else ""
-            )
-            description = f"the increment's own service, one process started for this test{apart}"
-            yield _Place(_with_path(address), description, engine_cores, content=running)
-
-
-def _deployed(context: Context, increment: Increment, settings: Deployment, environment: str) -> tuple[str, Release]:
-    settings.environment(environment)
-    found = local_deployment.examine(context.project, settings.service.name, environment)
-    if found.address is None or found.active is None:
-        raise NotFoundError(
-            "environment-not-deployed",
-            f"{settings.service.name} does not run in {environment}",
-            next_step=f"deploy it: /ml:deploy {increment.number} --environment {environment}",
-        )
-    return found.address, found.active
-
-
-def sent_key() -> str | None:
-    """The environment variable whose key goes to an address that is named; None where no key would be sent."""
-    return _key_variable(KEY_VARIABLE)
-
-
-def _key_variable(*names: str) -> str | None:
-    return next((name for name in names if os.environ.get(name)), None)
-
-
-def _listed(cores: Sequence[int]) -> str:
-    return ", ".join(map(str, cores))
-
-
-def _look(context: Context, place: _Place, package: Package, golden: Golden) -> tuple[Served, bool]:
+def _look(context: Context, place: Place, package: Package, golden: Golden) -> tuple[Served, bool]:
     headers = {_KEY_HEADER: os.environ[place.key_variable]} if place.key_variable else {}
     body = corpus(golden, None)[0].body
     served = preflight.look(context.host, parse_target(place.url), body, headers)
@@ -276,11 +197,6 @@ def _other_model(served: Served, package: Package) -> str:
     )
 
 
-def _with_path(address: str) -> str:
-    target = parse_target(address)
-    return target.base + target.path
-
-
 def _golden(package: Package) -> Golden:
     try:
         golden = read_golden(package.path)
@@ -291,7 +207,7 @@ def _golden(package: Package) -> Golden:
     return golden
 
 
-def _conditions(place: _Place, plan: Plan, package: Package) -> dict[str, str]:
+def _conditions(place: Place, plan: Plan, package: Package) -> dict[str, str]:
     return {
         "service": place.description,
         "arrivals": plan.arrivals,
@@ -303,7 +219,7 @@ def _conditions(place: _Place, plan: Plan, package: Package) -> dict[str, str]:
 
 
 def _data(
-    place: _Place, plan: Plan, measurement: Measurement, judgement: Judgement, *, slo: SloSettings, served: Served
+    place: Place, plan: Plan, measurement: Measurement, judgement: Judgement, *, slo: SloSettings, served: Served
 ) -> dict[str, object]:
     steps = [
         {**msgspec.to_builtins(step), "verdict": verdict}

@@ -229,7 +229,7 @@ def approval(request: LoadTestRequest, context: Context) -> str | None:
     from specweave.operations.load_testing import Exchange, Plan  # noqa: PLC0415
     from specweave.operations.load_testing.plan import parse_target  # noqa: PLC0415
     from specweave.operations.load_testing.shape import shape  # noqa: PLC0415
-    from specweave.operations.service_measurement import sent_key  # noqa: PLC0415
+    from specweave.operations.measured_service import sent_key  # noqa: PLC0415
 
     target = parse_target(request.url)
     if target.is_loopback:
