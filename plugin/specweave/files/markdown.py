@@ -27,10 +27,9 @@ _FIELD = re.compile(
     r"[ \t]*(?P<value>[^\r\n]*?)[ \t]*[\r\n]*$"
 )
 # `**User Story**: US-001 | **Satisfies ACs**: AC-US1-01`, as some tools write it.
-_NEXT_FIELD = re.compile(
-    r"\*\*(?P<name>[^*\r\n:]+?)[ \t]*(?:\*\*[ \t]*:|:[ \t]*\*\*)[ \t]*(?P<value>[^\r\n]*?)[ \t]*[\r\n]*$"
-)
-_BESIDE = re.compile(r"[ \t]*\|[ \t]+(?=\*\*[^*\r\n:]+?[ \t]*(?:\*\*[ \t]*:|:[ \t]*\*\*))")
+_NAMED = r"\*\*(?P<name>[^*\r\n:]+?)[ \t]*(?:\*\*[ \t]*:|:[ \t]*\*\*)"
+_NEXT_FIELD = re.compile(rf"{_NAMED}[ \t]*(?P<value>)")
+_BESIDE = re.compile(rf"\|[ \t]+(?={_NAMED})")
 _CHECKBOX = re.compile(rf"^[ \t]*{_BULLET}\[(?P<mark>[^\]\r\n])\][ \t]+(?P<text>[^\r\n]*?)[ \t]*[\r\n]*$")
 _FRONTMATTER_END = re.compile(r"^(?:---|\.\.\.)[ \t]*[\r\n]*$")
 
@@ -161,15 +160,17 @@ class Document:
     @cached_property
     def headings(self) -> tuple[Heading, ...]:
         """The headings of the top level, in order; not those in quotations or lists."""
-        found = []
-        for token, inline in self._headings():
-            first, last = _span(token)
-            found.append((int(token.tag[1]), " ".join(inline.content.split()), first, last))
+        found = [
+            (int(token.tag[1]), " ".join(inline.content.split()), *_span(token)) for token, inline in self._headings()
+        ]
+        # From the last to the first, with the next line of each level at hand: long documents stay cheap.
+        following = dict.fromkeys(range(1, 7), len(self.lines))
         headings = []
-        for index, (level, text, first, last) in enumerate(found):
-            end = next((line for other, _, line, _ in found[index + 1 :] if other <= level), len(self.lines))
+        for level, text, first, last in reversed(found):
+            end = min(following[other] for other in range(1, level + 1))
             headings.append(Heading(level, text, first, last, end))
-        return tuple(headings)
+            following[level] = first
+        return tuple(reversed(headings))
 
     def fields(self, start: int = 0, end: int | None = None) -> Iterator[Field]:
         """The fields on the lines from `start` to before `end`."""
@@ -273,11 +274,13 @@ class Document:
 
 def _fields_of(line: int, text: str) -> Iterator[Field]:
     match = _FIELD.match(text)
+    last = len(text.rstrip())
     while match is not None:
-        start, end = match.span("value")
+        start = match.start("value")
         beside = _BESIDE.search(text, start)
-        if beside is not None:
-            end = max(start, beside.start())
+        end = max(start, last if beside is None else beside.start())
+        while end > start and text[end - 1] in " \t":
+            end -= 1
         yield Field(match["name"].strip(), text[start:end], line, start, end)
         match = _NEXT_FIELD.match(text, beside.end()) if beside is not None else None
 
