@@ -238,7 +238,7 @@ def _folder(increment: Increment) -> Path:
     if common is None:
         return increment.project.state / "local" / "claims" / increment.id
     # One repository may hold several projects, each with increments of its own.
-    top = next(folder for folder in (root, *root.parents) if (folder / ".git").exists())
+    top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
     place = hashlib.sha256(root.relative_to(top).as_posix().encode()).hexdigest()[:8]
     return common / "specweave" / "claims" / place / increment.id
 

@@ -88,6 +88,7 @@ def record(
     task_id: str | None = None,
     head: Head | None = None,
     content: Content | None = None,
+    exit_status: int | None = None,
 ) -> Report:
     """Leave a report, and the outcome under every task that it is evidence for, see `shows`.
 
@@ -107,6 +108,7 @@ def record(
         task_id: the task it was run for, which gets the outcome in any case.
         head: where the project stood at the start, see `stand`; None for where it stands now.
         content: what it is about; None for the artifacts of the command and the files of the task as they are now.
+        exit_status: of the program that was run; None for a command of ours, which ends with 0 or 1.
 
     Raises:
         InvalidInputError: `value-not-writable` for data that JSON does not have.
@@ -124,7 +126,7 @@ def record(
             operation=operation,
             command=command,
             passed=passed,
-            exit_status=0 if passed else 1,
+            exit_status=int(not passed) if exit_status is None else exit_status,
             started=timestamp(started),
             duration_s=round(max(0.0, (finished - started).total_seconds()), 3),
             actor=context.actor,

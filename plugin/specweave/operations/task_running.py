@@ -135,11 +135,11 @@ def run_test(step: Tested, increment: Increment, context: Context) -> Ran | Pers
         if isinstance(error, HostError) and error.code == "program-missing":
             return Person(step.task, "tool-missing", f"{error.message}: {error.next_step}, then run it again.")
         passed, message, data, body = False, error.message, error.as_dict(), _body(error)
-        next_step = error.next_step
+        next_step, exit_status = error.next_step, None
     else:
         outcome = test_running.judged(outcome, step.task.criteria)
         passed, data, body = outcome.passed, outcome.data(), outcome.markdown(step.line)
-        message, next_step = ("" if passed else outcome.summary), ""
+        message, next_step, exit_status = ("" if passed else outcome.summary), "", outcome.exit_status
     report = evidence.record(
         context,
         increment,
@@ -151,6 +151,7 @@ def run_test(step: Tested, increment: Increment, context: Context) -> Ran | Pers
         data=data,
         task_id=step.task.id,
         head=head,
+        exit_status=exit_status,
     )
     page = report.path.relative_to(increment.folder).as_posix()
     return Ran(step.task, step.line, passed, page, message, next_step, by_test=not passed)

@@ -125,6 +125,7 @@ def test_a_test_that_fails_hands_its_task_to_whoever_can_do_it(context: Context)
     assert "- Given a bill\n- Then it adds up" in person.text
     assert "Status" not in person.text
     assert "- AC-US1-01: bills add up" in result.text()
+    assert report_of(increment, "T-001").exit_status == 3
     assert "exit status: 3" in (increment.folder / "reports" / "001-test.md").read_text()
     (context.project.root / "one.py").write_text("")
     assert ran(do(context)) == [("T-001", True), ("T-002", True)]
