@@ -51,6 +51,18 @@ def test_a_result_is_the_only_thing_on_stdout(shell: Shell) -> None:
     assert err.splitlines() == ["a stray print", "step 0", "step 1", "step 2"]
 
 
+def test_a_folder_whose_name_is_no_text_is_shown_all_the_same(
+    project: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = project.state / "increments" / "0001-\udcff"
+    folder.mkdir(parents=True)
+    (folder / "spec.md").write_text("", "utf-8")
+    assert run(["sw", "status", "--json", "--project", str(project.root)]) == 0
+    assert json.loads(capfd.readouterr().out)["increments"][0]["increment"] == "0001-?"
+    assert run(["sw", "pause", "9", "--reason", "why", "--json", "--project", str(project.root)]) == 3
+    assert json.loads(capfd.readouterr().out)["error"]["next_step"] == "name one of 0001-?"
+
+
 def test_json_is_one_document_with_every_field(shell: Shell) -> None:
     status, out, _ = shell("ml", "deploy", "43", "--rates", "10,50", "--duration", "2m", "--version", "2", "--json")
     document = json.loads(out)

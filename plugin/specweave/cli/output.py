@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from specweave.errors import SpecweaveError
+from specweave.files.sending import sendable
 from specweave.registry import ENTRIES
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _SLASH = re.compile(rf"/(?P<command>{_BUILT})(?![\w-])")
 def show_result(result: "Result", *, as_json: bool) -> None:
     """A result: one JSON document, or markdown, drawn where the reader is a terminal."""
     if as_json:
-        click.echo(result.model_dump_json(indent=2))
+        click.echo(_document(result))
         return
     text = _typed(result.text().rstrip())
     if sys.stdout.isatty():
@@ -40,12 +41,21 @@ def show_result(result: "Result", *, as_json: bool) -> None:
         click.echo(text)
 
 
+def _document(result: "Result") -> str:
+    from pydantic_core import PydanticSerializationError  # noqa: PLC0415 - start-up
+
+    try:
+        return result.model_dump_json(indent=2)
+    except PydanticSerializationError:
+        return json.dumps(sendable(result.model_dump(mode="json")), indent=2, ensure_ascii=False)
+
+
 def show_error(error: SpecweaveError, *, as_json: bool, traceback_of: Exception | None = None) -> None:
     """An error: with `--json` as the document on stdout, else on stderr."""
     if traceback_of is not None:
         traceback.print_exception(traceback_of)
     if as_json:
-        click.echo(json.dumps({"error": error.as_dict()}, indent=2, ensure_ascii=False, default=str))
+        click.echo(json.dumps({"error": sendable(error.as_dict())}, indent=2, ensure_ascii=False, default=str))
         return
     click.echo(f"{click.style('error', fg='red')}: {_typed(error.message)} ({error.code})", err=True)
     if error.next_step:

@@ -4,7 +4,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, CallToolResult, TextContent
 
 from specweave.errors import InvalidInputError, NotFoundError, SpecweaveError
-from specweave.mcp_server.wire import sendable
+from specweave.files.sending import sendable
 
 
 def result_of(error: SpecweaveError) -> CallToolResult:

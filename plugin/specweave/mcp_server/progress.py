@@ -10,7 +10,7 @@ from mcp.server.mcpserver import Context as McpContext
 
 from specweave.command import Progress
 from specweave.errors import OperationError
-from specweave.mcp_server.wire import sendable
+from specweave.files.sending import sendable
 
 # A client draws a few updates a second; more would only fill its queue.
 _SECONDS_BETWEEN_REPORTS = 0.1

@@ -18,8 +18,8 @@ from pydantic import AnyUrl
 from specweave.arguments import validate
 from specweave.command import Context
 from specweave.errors import InternalError, NotFoundError, explained
+from specweave.files.sending import sendable
 from specweave.mcp_server import problems
-from specweave.mcp_server.wire import sendable
 
 if TYPE_CHECKING:
     from specweave.increments.store import Increment

@@ -24,9 +24,9 @@ from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
 from specweave.arguments import slash_line, validate
 from specweave.command import AnyCommand, Context, Result
 from specweave.errors import GateError, InternalError, explained
+from specweave.files.sending import sendable
 from specweave.mcp_server import expected_revision, problems
 from specweave.mcp_server.progress import RUNNING, Reporter
-from specweave.mcp_server.wire import sendable
 from specweave.registry import Entry
 from specweave.texts import command_text
 

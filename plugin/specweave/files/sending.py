@@ -1,4 +1,4 @@
-"""What the protocol can carry: text that is Unicode, which the name of a file need not be."""
+"""What JSON can carry: text that is Unicode, which the name of a file need not be."""
 
 from typing import Any
 
