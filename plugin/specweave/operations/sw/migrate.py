@@ -94,7 +94,9 @@ class MigratedIncrement(BaseModel):
         lines += [f"  - {change.target}: {_said(change)}" for change in self.changes[:_SHOWN]]
         hidden = len(self.changes) - _SHOWN
         lines += [f"  - and {hidden} more lines"] if hidden > 0 else []
-        lines += [f"  - left alone: {left.target}: {left.message}" for left in self.left_alone]
+        lines += [f"  - left alone: {left.target}: {left.message}" for left in self.left_alone[:_SHOWN]]
+        hidden = len(self.left_alone) - _SHOWN
+        lines += [f"  - and {hidden} more left alone"] if hidden > 0 else []
         if self.originals:
             lines.append(f"  - originals: {', '.join(self.originals)}")
         elif not dry_run:
