@@ -156,6 +156,7 @@ def test_tasks_are_named_by_what_became_of_them(project: GitProject, increment: 
         ("changed", "T-002", ["command", "dependencies"]),
         ("added", "T-003", ["box"]),
     ]
+    assert states(result) == []
     assert "dependencies T-001 → none" in result["text"]
     assert "command /ml:load-test 0001 --rps 10 → /ml:load-test 0001 --rps 20" in result["text"].replace("\\", "")
     assert [(it["path"], it["sections"]) for it in result["difference"]["documents"]] == [("tasks.md", [])]
@@ -163,10 +164,10 @@ def test_tasks_are_named_by_what_became_of_them(project: GitProject, increment: 
 
 def test_another_title_or_another_number_is_a_renaming(project: GitProject, increment: Increment) -> None:
     edit(increment, "tasks.md", ("T-001: Serve", "T-001: Serve it"), ("T-002: Watch", "T-007: Watch"))
-    edit(increment, "spec.md", ("US-002: Watch", "US2: Watch"))
+    edit(increment, "spec.md", ("US-002: Watch", "US2: Look"))
     result = diff(project)
     assert named(result, "tasks") == [("renamed", "T-001", ["title"]), ("renamed", "T-007", ["id"])]
-    assert named(result, "stories") == [("renamed", "US2", ["id"])]
+    assert named(result, "stories") == [("renamed", "US2", ["id", "title"])]
     assert "renamed T-007 Watch: id T-002 → T-007" in result["text"]
 
 
@@ -260,11 +261,12 @@ def test_evidence_about_what_git_does_not_have_is_no_difference(project: GitProj
     project.write(".gitignore", "*.bin\n")
     project.write("real.py", "print('real')\n")
     project.write("weights.bin", "weights")
-    (project.root / "link.py").symlink_to("real.py")
+    (project.root / "checks").mkdir()
+    (project.root / "checks" / "link.py").symlink_to("../real.py")
     (increment.folder / "api").mkdir()
     (increment.folder / "api" / "main.py").write_text("1\n")
     (increment.folder / "api" / "table.bin").write_text("table")
-    edit(increment, "tasks.md", ("`check.py`\n", "`check.py`, `weights.bin`, `link.py`\n"))
+    edit(increment, "tasks.md", ("`check.py`\n", "`check.py`, `weights.bin`, `checks/`\n"))
     run_test(project, increment, passed=True)
     commit(project)
     assert evidence.standings(increment, tasks.read(increment))["T-001"][0] == "passed"
