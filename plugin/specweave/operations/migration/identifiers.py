@@ -178,10 +178,10 @@ def _stories(sheet: Sheet) -> Iterator[tuple[int, int]]:
 def unread(sheet: Sheet, places: Sequence[Place], tasks: frozenset[int]) -> None:
     """Report what looks like a task or a state and could not be read."""
     inside = {line for place in places if place.checkbox for line in range(place.line, place.checkbox.end)}
-    named = {line for line, _ in _unread(sheet)}
+    inside |= {line for line, _ in _unread(sheet)}
     headings = [place.line for place in places if place.checkbox is None]
     for checkbox in sheet.document.checkboxes():
-        alone = checkbox.line not in inside | named and not (headings and headings[0] < checkbox.line)
+        alone = checkbox.line not in inside and not (headings and headings[0] < checkbox.line)
         if alone and not _CRITERION.search(checkbox.text) and sheet.file == "tasks.md":
             sheet.leave(checkbox.line, f"a box without the id of a task: {readable(checkbox.text)[:60]!r}")
     for place in places:
