@@ -1,18 +1,17 @@
 """`sw progress`: how far an increment is, per story, criterion and task."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from specweave.command import Annotations, Command, Context, IncrementName, Request, Result
+from specweave.operations.increment_views import Standing, words
 
 if TYPE_CHECKING:
     from specweave.increments.criteria import Specification
     from specweave.increments.tasks import Task
     from specweave.operations.increment_summary import Reading
-
-Standing = Literal["open", "passed", "failed", "stale", "claimed", "skipped"]
 
 # From what is furthest from showing a criterion to what shows it.
 _STRENGTH: tuple[Standing, ...] = ("failed", "stale", "open", "skipped", "claimed", "passed")
@@ -93,7 +92,7 @@ class ProgressResult(Result):
         """The result in a few lines of markdown, ending with the next step."""
         counts = f"{self.done} of {self.total} tasks done"
         counts += f" · {self.criteria_passed} of {self.criteria_total} criteria shown by evidence"
-        kind = f"{self.type}, {self.status.replace('_', ' ')}"
+        kind = f"{self.type}, {words(self.status)}"
         lines = [f"`{self.increment}` {self.title} ({kind})", "", f"{_bar(self.percent)} · {counts}"]
         for story in self.stories:
             name = f"{story.id} {story.title}".strip() or "Criteria of no story"

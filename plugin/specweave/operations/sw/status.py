@@ -6,20 +6,18 @@ from collections.abc import Iterator
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from specweave.command import Annotations, Command, Context, IncrementName, Request, Result
 from specweave.errors import InvalidInputError
+from specweave.operations.increment_views import IncrementSummary, TaskNote, TaskSummary, list_item, table, words
 
 if TYPE_CHECKING:
     from specweave.operations.increment_index import Entry
     from specweave.operations.increment_summary import Reading, Record
 
 _ORDER = ("unreadable", "active", "ready_for_review", "planned", "paused", "backlog", "completed", "abandoned")
-_SHOWN_NOTES = 3
 _CURSOR = re.compile(r"(?P<place>\d)\.(?P<proven>[01])\.(?P<number>\d{1,6})(?P<rest>.*)", re.DOTALL)
-
-Standing = Literal["open", "passed", "failed", "stale", "claimed", "skipped"]
 
 
 class StatusRequest(Request):
@@ -31,55 +29,6 @@ class StatusRequest(Request):
     )
     limit: int = Field(50, ge=1, le=1000, description="How many increments to show; all are counted.")
     cursor: str | None = Field(None, description="Go on after an answer that was cut: its `cursor`.")
-
-
-class TaskSummary(BaseModel):
-    """One task."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    id: str
-    title: str
-    standing: Standing = Field(
-        description="passed: shown by evidence of the present content; stale: by evidence of another one; "
-        "claimed: ticked without evidence."
-    )
-    why: str = Field(description="What makes it stale or failed; empty for the others.")
-    done: bool
-    command: str | None = Field(description="The command or the test that does it; None for a person's task.")
-    waits_for: list[str] = Field(description="Tasks that have to be done first and are not.")
-    held_by: str | None = Field(description="Who works on it now.")
-    criteria: list[str]
-    evidence: str | None = Field(description="Path of the newest report, relative to the increment.")
-
-
-class TaskNote(BaseModel):
-    """A task that failed, or whose evidence is stale."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    task: str
-    standing: Standing
-    why: str
-
-
-class IncrementSummary(BaseModel):
-    """One increment."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    increment: str
-    title: str
-    type: str
-    status: str
-    done: int
-    total: int
-    standings: dict[Standing, int] = Field(description="How many tasks stand so.")
-    notes: list[TaskNote] = Field(description="Tasks that failed, or whose evidence is stale.")
-    next: str = Field(description="What to do next, one or two sentences; empty where nothing is left.")
-    problems: list[str] = Field(description="What could not be read, one sentence each.")
-    revision: str
-    tasks: list[TaskSummary] = Field(description="Only where one increment was asked for.")
 
 
 class StatusResult(Result):
@@ -102,14 +51,14 @@ class StatusResult(Result):
     def text(self) -> str:
         """The result in a few lines of markdown, ending with the next step."""
         if len(self.increments) == 1 and self.increments[0].tasks:
-            return _one(self.increments[0])
+            return table(self.increments[0])
         if not self.states:
             return 'No increments yet.\n\nNext: `/sw:inc "Deploy the model"` makes one.'
         lines = [_counts(self.states, self.unproven), ""]
         for status in dict.fromkeys(increment.status for increment in self.increments):
-            lines += [f"**{_words(status)}**", ""]
+            lines += [f"**{words(status)}**", ""]
             for increment in (item for item in self.increments if item.status == status):
-                lines += _lines(increment)
+                lines += list_item(increment)
             lines.append("")
         if self.cursor:
             asked = f"--state {self.state} --limit {self.limit}"
@@ -117,60 +66,13 @@ class StatusResult(Result):
         return "\n".join(lines).rstrip()
 
 
-def _words(status: str) -> str:
-    return status.replace("_", " ")
-
-
 def _counts(states: dict[str, int], unproven: int) -> str:
     parts = []
     for status, count in sorted(states.items(), key=lambda item: _place(item[0])):
         doubt = f" ({unproven} with failed or stale evidence)" if status == "completed" and unproven else ""
-        parts.append(f"{count} {_words(status)}{doubt}")
+        parts.append(f"{count} {words(status)}{doubt}")
     total = sum(states.values())
     return f"{total} increment{'s' if total > 1 else ''}: {', '.join(parts)}"
-
-
-def _lines(increment: IncrementSummary) -> Iterator[str]:
-    done = f"{increment.done} of {increment.total} tasks done"
-    claimed = increment.standings.get("claimed")
-    yield f"- `{increment.increment}` {increment.title}: {done}" + (
-        f", {claimed} claimed without evidence" if claimed else ""
-    )
-    yield from (f"  - {problem}" for problem in increment.problems)
-    yield from (f"  - {note.task} {note.standing}{_because(note.why)}" for note in increment.notes[:_SHOWN_NOTES])
-    if len(increment.notes) > _SHOWN_NOTES:
-        yield f"  - and {len(increment.notes) - _SHOWN_NOTES} more, see `/sw:status {increment.increment[:4]}`"
-    if increment.next:
-        yield f"  - Next: {increment.next}"
-
-
-def _because(why: str) -> str:
-    return f": {why}" if why else ""
-
-
-def _one(increment: IncrementSummary) -> str:
-    kind = f"{increment.type}, {_words(increment.status)}"
-    lines = [
-        f"`{increment.increment}` {increment.title} ({kind}): {increment.done} of {increment.total} tasks done",
-        "",
-        "| task | state | command | evidence |",
-        "|---|---|---|---|",
-    ]
-    for task in increment.tasks:
-        command = f"`{task.command}`" if task.command else "by a person"
-        lines.append(f"| {task.id} {task.title} | {_state(task)} | {command} | {task.evidence or ''} |")
-    if increment.problems:
-        lines += ["", *(f"- {problem}" for problem in increment.problems)]
-    if increment.next:
-        lines += ["", f"Next: {increment.next}"]
-    return "\n".join(lines)
-
-
-def _state(task: TaskSummary) -> str:
-    state = f"{task.standing}{_because(task.why)}"
-    if task.waits_for:
-        state += f", waits for {', '.join(task.waits_for)}"
-    return state + (f", held by {task.held_by}" if task.held_by else "")
 
 
 def run(request: StatusRequest, context: Context) -> StatusResult:
