@@ -30,6 +30,7 @@ _CREDENTIALS = re.compile(r"//[^/@\s]+@")
 
 # The keeper of an attached process gives that process less (specweave.leash).
 _END_S = 15.0
+_WATCH_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,12 @@ class Host(Protocol):
         env: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
         on_line: Callable[[str], None] | None = None,
+        on_wait: Callable[[], None] | None = None,
     ) -> Completed:
-        """Run a program to its end; `env` is added to the inherited one; `on_line` sees each line of stderr."""
+        """Run a program to its end; `env` is added to the inherited one; `on_line` sees each line of stderr.
+
+        `on_wait` is called a few times a second meanwhile.
+        """
 
     def start_daemon(self, argv: Sequence[str], *, cwd: Path, log: Path, env: Mapping[str, str] | None = None) -> int:
         """Start a process in a session of its own that outlives this one; its process id."""
@@ -121,11 +126,12 @@ class RealHost:
         env: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
         on_line: Callable[[str], None] | None = None,
+        on_wait: Callable[[], None] | None = None,
     ) -> Completed:
         """Run a program to its end.
 
-        The child gets a process group of its own, which is ended with it on timeout or interruption, and when
-        `on_line` raises; what it raised is then raised here. It ends with this process, however that ends.
+        The child gets a process group of its own, which is ended with it on timeout or interruption, and when `on_line`
+        or `on_wait` raises; what it raised is then raised here. It ends with this process, however that ends.
 
         Raises:
             HostError: `program-missing` when it cannot be started, `timeout` when it takes longer than `timeout_s`.
@@ -152,7 +158,10 @@ class RealHost:
         failures: list[BaseException] = []
         reader = threading.Thread(target=_drain, args=(process, stderr, on_line, failures), daemon=True)
         timer = threading.Timer(timeout_s, _end_group, args=(process,)) if timeout_s else None
+        ended = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(process, on_wait, failures, ended), daemon=True)
         reader.start()
+        watcher.start()
         if timer:
             timer.start()
         try:
@@ -165,6 +174,8 @@ class RealHost:
             process.wait()
             raise
         finally:
+            ended.set()
+            watcher.join()
             if timer:
                 timer.cancel()
             for stream in (process.stdin, process.stdout, process.stderr):
@@ -319,6 +330,20 @@ def _drain(
             except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for the process
                 failures.append(error)
                 _end_group(process)
+
+
+def _watch(
+    process: subprocess.Popen[str],
+    on_wait: Callable[[], None] | None,
+    failures: list[BaseException],
+    ended: threading.Event,
+) -> None:
+    while on_wait and not failures and not ended.wait(_WATCH_S):
+        try:
+            on_wait()
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for the process
+            failures.append(error)
+            _end_group(process)
 
 
 def _end_group(process: subprocess.Popen[Any]) -> None:

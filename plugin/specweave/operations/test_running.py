@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
-from specweave.command import Context
+from specweave.command import Context, Progress
 from specweave.errors import OperationError
 from specweave.files.atomic import coded_errors
 from specweave.files.quoting import code_block, code_span
@@ -106,7 +106,9 @@ def run(context: Context, argv: Sequence[str]) -> TestRun:
     with scratch as folder:
         argv, written = _with_results(argv, Path(folder, "results.xml"), root)
         before = _changed_ns(written)
-        done = context.host.run(argv, cwd=root, timeout_s=context.project.config.tasks.test_timeout_s)
+        limit_s, running = context.project.config.tasks.test_timeout_s, Progress(f"running {PurePath(argv[0]).name}")
+        # Whoever asked may have gone: the report says so.
+        done = context.host.run(argv, cwd=root, timeout_s=limit_s, on_wait=lambda: context.report(running))
         fresh = written if written is not None and _changed_ns(written) != before else None
         output = without_credentials(f"{done.stdout}{done.stderr}")[-_OUTPUT_CHARACTERS:]
         return TestRun(done.returncode, done.seconds, output, _results(fresh, done.returncode))

@@ -414,6 +414,18 @@ def test_a_run_that_is_cancelled_says_nothing_of_its_task(
     assert claims.held(context, increment) == {}
 
 
+def test_a_test_is_ended_when_whoever_asked_has_gone(context: Context) -> None:
+    increment = work(context, task(1, script(context, "slow.py", "import time; time.sleep(600)")))
+
+    def gone(progress: Progress) -> None:
+        if "running" in progress.message:
+            raise OperationError("cancelled", "the client has gone")
+
+    with pytest.raises(OperationError):
+        do(context.with_report(gone))
+    assert not (increment.folder / "reports").exists()
+
+
 def test_two_at_once_never_run_the_same_task(
     context: Context, watched: Callable[[Callable[[WatchRequest, Context], bool]], None]
 ) -> None:
