@@ -84,6 +84,8 @@ def _because(why: str) -> str:
 
 def table(increment: IncrementSummary) -> str:
     """One increment with its tasks, ending with the next step."""
+    from specweave.files.quoting import code_span  # noqa: PLC0415 - a listing must stay cheap
+
     kind = f"{increment.type}, {words(increment.status)}"
     lines = [
         f"`{increment.increment}` {increment.title} ({kind}): {increment.done} of {increment.total} tasks done",
@@ -92,13 +94,18 @@ def table(increment: IncrementSummary) -> str:
         "|---|---|---|---|",
     ]
     for task in increment.tasks:
-        command = f"`{task.command}`" if task.command else "by a person"
-        lines.append(f"| {task.id} {task.title} | {_state(task)} | {command} | {task.evidence or ''} |")
+        command = code_span(task.command, cell=True) if task.command else "by a person"
+        evidence = _in_cell(task.evidence or "")
+        lines.append(f"| {task.id} {_in_cell(task.title)} | {_in_cell(_state(task))} | {command} | {evidence} |")
     if increment.problems:
         lines += ["", *(f"- {problem}" for problem in increment.problems)]
     if increment.next:
         lines += ["", f"Next: {increment.next}"]
     return "\n".join(lines)
+
+
+def _in_cell(text: str) -> str:
+    return text.replace("|", r"\|")
 
 
 def _state(task: TaskSummary) -> str:

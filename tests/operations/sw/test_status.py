@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 
 from specweave import slash_line
 from specweave.command import Context
@@ -213,6 +214,14 @@ def test_one_increment_is_shown_with_each_task_and_why_it_stands_so(context: Con
     assert "reports/002-test.md failed" in shown["tasks"][1]["why"]
     assert "its last run failed" in shown["next"]
     assert "| T-005 Of nothing | open, waits for T-002 | by a person |" in result["text"]
+
+
+def test_no_title_and_no_command_breaks_the_table(context: Context, work: Increment) -> None:
+    (work.folder / "tasks.md").write_text("### T-001: One | two\n**Test**: `grep 'a|b' one`\n")
+    text = ask(context, "/sw:status 1")["text"]
+    html = MarkdownIt("commonmark").enable("table").render(text)
+    assert html.count("<td>") == 4
+    assert "T-001 One | two" in html
 
 
 def test_who_holds_a_task_is_shown(context: Context, work: Increment) -> None:
