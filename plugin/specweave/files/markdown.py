@@ -19,7 +19,7 @@ from specweave.files import reading
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
-_REMEMBERED_BYTES = 65_536
+_SMALL_BYTES = 65_536
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+\Z")
 _BULLET = r"(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)"
 _FIELD = re.compile(
@@ -121,7 +121,7 @@ class Document:
     @classmethod
     def parse(cls, content: bytes) -> "Document":
         """Take a document apart into lines; nothing is refused and nothing is lost."""
-        return _parsed(content) if len(content) <= _REMEMBERED_BYTES else _parsed.__wrapped__(content)
+        return (_parsed if len(content) <= _SMALL_BYTES else _parsed_large)(content)
 
     @classmethod
     def read(cls, path: Path) -> "Document":
@@ -245,12 +245,12 @@ class Document:
 
     @cached_property
     def _checkboxes(self) -> tuple[Checkbox, ...]:
-        found = []
+        found, prose = [], frozenset(self._prose)
         for token in self._tokens:
             if token.type != "list_item_open" or token.map is None:
                 continue
             line, last = token.map
-            if line in self._prose_lines and (match := _CHECKBOX.match(self.lines[line])):
+            if line in prose and (match := _CHECKBOX.match(self.lines[line])):
                 while last > line + 1 and not self.lines[last - 1].strip():
                     last -= 1
                 found.append(Checkbox(match["mark"], match["text"], line, match.start("mark"), last))
@@ -266,10 +266,6 @@ class Document:
             if token.type == "inline" and token.map and not quoted:
                 prose.extend(range(*token.map))
         return tuple(sorted(prose))
-
-    @cached_property
-    def _prose_lines(self) -> frozenset[int]:
-        return frozenset(self._prose)
 
 
 def _fields_of(line: int, text: str) -> Iterator[Field]:
@@ -289,6 +285,9 @@ def _fields_of(line: int, text: str) -> Iterator[Field]:
 @lru_cache(maxsize=8)
 def _parsed(content: bytes) -> Document:
     return Document(tuple(_LINE.findall(content.decode("utf-8", "surrogateescape"))))
+
+
+_parsed_large = lru_cache(maxsize=3)(_parsed.__wrapped__)
 
 
 def _span(token: "Token") -> tuple[int, int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from specweave.errors import InvalidInputError, explained
 
-DOCUMENT_BYTES = 1_048_576
+DOCUMENT_BYTES = 524_288
 
 
 def read(path: Path, *, limit: int = DOCUMENT_BYTES) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from specweave.command import Context
 from specweave.errors import ConflictError, InvalidInputError
+from specweave.files import ledger
 from specweave.increments import frontmatter_values, store
 from specweave.increments import metadata as metadata_file
 from specweave.increments.store import Increment
@@ -92,8 +93,12 @@ def move(
             document["history"][-1].update(facts)
 
     with store.project_lock(increment.project):
+        # Refused before anything is written where spec.md could not follow.
+        follows = bool(frontmatter_values.differences(increment.folder, "spec.md", {"status": to}))
+        if follows:
+            ledger.read(increment.folder)
         store.update_metadata(increment, step, context.host.now)
-        if change[0].before != change[0].after:
+        if follows and change[0].before != change[0].after:
             frontmatter_values.put(increment.folder, "spec.md", {"status": to})
     return change[0]
 

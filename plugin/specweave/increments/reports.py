@@ -9,9 +9,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from specweave.errors import InvalidInputError
+from specweave.files import reading
 from specweave.increments.store import Increment
 
 FOLDER = "reports"
+BYTES = 32 * 1_048_576
 
 _NAME = re.compile(r"(?P<number>\d{3,})-(?P<operation>[a-z0-9-]+)\.(?P<suffix>[a-z0-9]+)")
 
@@ -132,8 +135,8 @@ def next_number(increment: Increment) -> int:
 
 def _read(path: Path) -> ReportData | None:
     try:
-        return ReportData.model_validate_json(path.read_bytes())
-    except (ValidationError, OSError):
+        return ReportData.model_validate_json(reading.read(path, limit=BYTES))
+    except (ValidationError, InvalidInputError, OSError):
         return None
 
 

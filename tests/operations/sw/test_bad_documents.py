@@ -18,6 +18,7 @@ import pytest
 from specweave import slash_line
 from specweave.command import Context, Result
 from specweave.errors import SpecweaveError
+from specweave.files import ledger
 from specweave.host import RealHost
 from specweave.project import Project
 from specweave.registry import ENTRIES
@@ -98,7 +99,7 @@ def outside(path: Path) -> None:
 
 
 def elsewhere(folder: Path) -> None:
-    target = folder.parents[3] / "outside"
+    target = next(path for path in folder.parents if path.name == ".specweave").parents[1] / "outside"
     shutil.move(folder, target)
     folder.symlink_to(target)
 
@@ -106,6 +107,16 @@ def elsewhere(folder: Path) -> None:
 def bad_report(folder: Path) -> None:
     (folder / "reports").mkdir()
     (folder / "reports" / "001-status.json").write_bytes(b"\xff")
+
+
+def report_pipe(folder: Path) -> None:
+    (folder / "reports").mkdir()
+    os.mkfifo(folder / "reports" / "001-status.json")
+
+
+def linked_artifacts(folder: Path) -> None:
+    ledger.plan(folder, {"api/main.py": b"app = 1\n"}, kind="api").apply()
+    elsewhere(folder / "api")
 
 
 CONFLICT = b"<<<<<<< HEAD\n- [ ] ours\n=======\n- [x] theirs\n>>>>>>> branch\n"
@@ -142,6 +153,11 @@ CASES: dict[str, Spoil] = {
     "metadata.json is a link out of the project": instead("metadata.json", outside),
     "metadata.json is absent": lambda folder: (folder / "metadata.json").unlink(),
     "a report is none": bad_report,
+    "a report is a pipe": report_pipe,
+    "an artifact's folder is a link out of the project": linked_artifacts,
+    "tasks.md is nested": text("tasks.md", lambda content: content + b"- " * 100_000 + b"> " * 100_000),
+    "config.yaml is none": lambda folder: (folder.parents[1] / "config.yaml").write_bytes(b"tasks: [1"),
+    "deployment.yaml is deep": lambda folder: (folder / "deployment.yaml").write_bytes(b"model: " + b"[" * 500),
     "reports is a file": lambda folder: (folder / "reports").write_text("no folder"),
     "the ledger is none": lambda folder: (folder / ".generated.json").write_bytes(b'{"format": 1, "files": []}'),
     "deployment.yaml is none": lambda folder: (folder / "deployment.yaml").write_bytes(b"model: *nothing\n"),

@@ -25,7 +25,7 @@ def _edited(subject: Subject) -> Iterator[Problem]:
     for path, entry in subject.ledger.items():
         target = _target(subject, path)
         known = {entry.get("sha256"), entry.get("pending")}
-        if target is not None and target.is_file() and _digest(target) not in known:
+        if target is not None and not _is_link(subject, path) and target.is_file() and _digest(target) not in known:
             yield Problem(f"{path} was changed since it was generated", path)
 
 
@@ -34,21 +34,22 @@ def _missing(subject: Subject) -> Iterator[Problem]:
         target = _target(subject, path)
         if target is None:
             yield Problem(f"the ledger names {path[:80]!r}, which is no file of the increment", ledger.NAME)
-        elif not target.is_file() and not target.is_symlink():
+        elif not _is_link(subject, path) and not target.is_file():
             yield Problem(f"{path} was generated and is not there", path)
 
 
 def _linked(subject: Subject) -> Iterator[Problem]:
     for path in subject.ledger:
-        target = _target(subject, path)
-        if target is not None and target.is_symlink():
+        if _is_link(subject, path):
             yield Problem(f"{path} is a symbolic link", path)
 
 
 def _unfinished(subject: Subject) -> Iterator[Problem]:
     for path, entry in subject.ledger.items():
         target = _target(subject, path)
-        if target is not None and entry.get("pending") and target.is_file() and _digest(target) in _between(entry):
+        if target is None or not entry.get("pending") or _is_link(subject, path) or not target.is_file():
+            continue
+        if _digest(target) in {entry.get("sha256"), entry.get("pending")}:
             yield Problem(f"{path} was being written when the command was stopped", path)
 
 
@@ -70,8 +71,11 @@ def _package(subject: Subject) -> Iterator[Problem]:
         yield Problem(f"there is no package {model.name} {model.version}", deployment.FILE)
 
 
-def _between(entry: dict[str, object]) -> set[object]:
-    return {entry.get("sha256"), entry.get("pending")}
+def _is_link(subject: Subject, path: str) -> bool:
+    """Whether a file, or a folder on the way to it, is a link: what lies behind is not the increment's."""
+    target = _target(subject, path)
+    between = [] if target is None else [target, *target.parents]
+    return any(part.is_symlink() for part in between[: path.count("/") + 1])
 
 
 def _target(subject: Subject, path: str) -> Path | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from specweave.errors import SpecweaveError
+from specweave.files import reading
 from specweave.increments import metadata as metadata_file
 from specweave.increments import reports
 from specweave.operations import synchronization
@@ -125,7 +126,7 @@ def _report_path(subject: Subject, evidence: str) -> Path | None:
 
 def _data(path: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(reading.read(path, limit=reports.BYTES))
     except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
