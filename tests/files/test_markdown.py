@@ -138,3 +138,20 @@ def test_text_that_would_become_another_line_is_refused() -> None:
 def test_fields_may_stand_beside_each_other(line: str, fields: list[tuple[str, str, int, int]]) -> None:
     found = [(field.name, field.value, field.start, field.end) for field in Document.parse(line.encode()).fields()]
     assert found == fields
+
+
+def test_boxes_are_those_between_two_lines() -> None:
+    document = Document.parse(b"- [ ] one\n- [x] two\n- [ ] three\n")
+    assert [box.text for box in document.checkboxes(1, 2)] == ["two"]
+    assert [box.text for box in document.checkboxes(1)] == ["two", "three"]
+
+
+def test_a_field_below_a_rule_leaves_the_heading_above_it_a_heading() -> None:
+    assert headings("Title\n---\n**Status**: done\n") == ["Title"]
+    assert headings("**Status**: done\n---\n") == []
+
+
+def test_edits_of_one_line_are_made_in_any_order() -> None:
+    edits = [Replace(0, 0, 1, "first"), Replace(0, 2, 3, "second"), InsertAfter(0, "below")]
+    for order in (edits, edits[::-1]):
+        assert Document.parse(b"a b\nc\n").edited(order) == b"first second\nbelow\nc\n"

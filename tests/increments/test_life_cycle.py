@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -174,3 +175,69 @@ def test_only_what_is_paused_is_resumed_and_only_what_is_closed_is_put_away(cont
         life_cycle.require(increment, "completed")
     assert "/sw:reopen 0001" in caught.value.next_step
     assert life_cycle.require(increment, "active") == "abandoned"
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted", "message", "next_step"),
+    [
+        (
+            "planned",
+            "closed",
+            "0007-work is planned: completed or abandoned ones alone are archived and reopened",
+            "possible from here: `/sw:do 0007`, `/sw:done 0007`, `/sw:pause 0007`, `/sw:abandon 0007`",
+        ),
+        (
+            "ready_for_review",
+            "closed",
+            "0007-work is ready for review: completed or abandoned ones alone are archived and reopened",
+            "possible from here: `/sw:done 0007`, `/sw:pause 0007`, `/sw:abandon 0007`",
+        ),
+        (
+            "completed",
+            "resumed",
+            "0007-work is completed: paused ones alone are resumed",
+            'possible from here: `/sw:reopen 0007 --reason "why"`, `/sw:archive 0007`',
+        ),
+        (
+            "abandoned",
+            "ready_for_review",
+            "0007-work is abandoned: it cannot become ready for review from there",
+            'possible from here: `/sw:reopen 0007 --reason "why"`, `/sw:archive 0007`',
+        ),
+    ],
+)
+def test_a_move_that_is_refused_says_why_and_what_is_possible(
+    increment_with: Callable[..., Increment], status: str, wanted: str, message: str, next_step: str
+) -> None:
+    increment = increment_with("0007-work", metadata=json.dumps({"status": status}))
+    refused = {"closed": life_cycle.require_closed, "resumed": life_cycle.before_pause}
+    with pytest.raises(ConflictError) as caught:
+        refused.get(wanted, lambda one: life_cycle.require(one, wanted))(increment)  # type: ignore[arg-type]
+    assert (caught.value.code, caught.value.message, caught.value.next_step) == (REFUSED, message, next_step)
+    to = {"closed": "closed", "resumed": "active"}.get(wanted, wanted)
+    possible = list(MOVES[status])  # type: ignore[index]
+    assert caught.value.details == {"status": status, "wanted": to, "possible": possible}
+
+
+def test_facts_are_kept_with_the_move_and_not_where_there_is_none(
+    increment_with: Callable[..., Increment], context: Context
+) -> None:
+    increment = increment_with(metadata='{"status": "active"}')
+    assert life_cycle.move(context, increment, "active", facts={"unproven": ["AC-01"]}) == ("active", "active")
+    assert "history" not in metadata_of(increment)
+    life_cycle.move(context, increment, "completed", facts={"unproven": ["AC-02"]})
+    (entry,) = metadata_of(increment)["history"]
+    assert (entry["to"], entry["unproven"]) == ("completed", ["AC-02"])
+
+
+def test_the_frontmatter_of_the_specification_follows_a_move(
+    increment_with: Callable[..., Increment], context: Context
+) -> None:
+    increment = increment_with(metadata='{"status": "planned"}', spec="---\nstatus: planned\n---\n# Work\n")
+    life_cycle.move(context, increment, "active")
+    assert (increment.folder / "spec.md").read_text() == "---\nstatus: active\n---\n# Work\n"
+
+
+def metadata_of(increment: Increment) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((increment.folder / "metadata.json").read_bytes())
+    return document
