@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from specweave.errors import InvalidInputError
-from specweave.files.markdown import Document, InsertAfter, Replace
+from specweave.files.markdown import Document, InsertAfter, Replace, readable
 
 LINES = st.sampled_from(
     [
@@ -152,6 +152,16 @@ def test_a_field_below_a_rule_leaves_the_heading_above_it_a_heading() -> None:
 
 
 def test_edits_of_one_line_are_made_in_any_order() -> None:
-    edits = [Replace(0, 0, 1, "first"), Replace(0, 2, 3, "second"), InsertAfter(0, "below")]
+    edits = [Replace(0, 0, 1, "first"), Replace(0, 2, 3, "second"), InsertAfter(0, "below"), Replace(1, 0, 1, "third")]
     for order in (edits, edits[::-1]):
-        assert Document.parse(b"a b\nc\n").edited(order) == b"first second\nbelow\nc\n"
+        assert Document.parse(b"a b\nc\n").edited(order) == b"first second\nbelow\nthird\n"
+
+
+def test_a_text_of_two_lines_is_refused_and_named() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        Document.parse(b"a\n").edited([InsertAfter(0, "one\ntwo")])
+    assert (caught.value.code, caught.value.message) == ("text-has-line-break", "'one\\ntwo' does not fit on one line")
+
+
+def test_bytes_that_are_no_text_are_shown_as_such() -> None:
+    assert readable("caf\udce9") == "caf\ufffd"

@@ -219,6 +219,19 @@ def test_a_move_that_is_refused_says_why_and_what_is_possible(
     assert caught.value.details == {"status": status, "wanted": to, "possible": possible}
 
 
+def test_to_open_again_what_is_closed_a_reason_is_asked_for(
+    increment_with: Callable[..., Increment], context: Context
+) -> None:
+    increment = increment_with("0007-work", metadata='{"status": "abandoned"}')
+    with pytest.raises(SpecweaveError) as caught:
+        life_cycle.move(context, increment, "active", reason=" ")
+    assert (caught.value.code, caught.value.message, caught.value.next_step) == (
+        "reason-missing",
+        "0007-work is abandoned: it is opened again for a reason only",
+        'say why: --reason "what was found"',
+    )
+
+
 def test_facts_are_kept_with_the_move_and_not_where_there_is_none(
     increment_with: Callable[..., Increment], context: Context
 ) -> None:
