@@ -294,3 +294,13 @@ def test_a_recording_killed_anywhere_lacks_nothing_that_settling_and_marking_do_
     for task in ("T-001", "T-002"):
         record(context, increment, task)
     assert {standing for standing, _ in standings(increment).values()} == {"passed", "claimed"}
+
+
+def test_what_was_shown_for_another_package_is_stale_and_its_criteria_are_not_ticked(
+    context: Context, increment: Increment
+) -> None:
+    record(context, increment)
+    evidence.reset(context, increment, ("T-001",))
+    assert standings(increment)["T-001"] == ("stale", "it was about another model package")
+    assert "AC-01" not in ticked(increment)
+    assert "**Status**: [ ] pending" in (increment.folder / "tasks.md").read_text()
