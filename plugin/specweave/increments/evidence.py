@@ -296,6 +296,5 @@ def _state(increment: Increment, task: Task, report: ReportData, content: Conten
 def _forget(document: dict[str, Any], task_ids: tuple[str, ...]) -> None:
     states = document.get("tasks")
     for task_id in task_ids:
-        state = states.get(task_id) if isinstance(states, dict) else None
-        if isinstance(state, dict):
+        if isinstance(states, dict) and isinstance(state := states.get(task_id), dict):
             state["status"] = "pending"
