@@ -20,7 +20,10 @@ EXAMPLE = ROOT / ".specweave-example"
 README = "README.md"
 MASKS = (
     (re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ| \d\d:\d\d UTC)?"), "<time>"),
-    (re.compile(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{40}\b|\b[0-9a-f]{16}\b|\b[0-9a-f]{12}\b|(?<=commit )[0-9a-f]{7}\b"), "<digest>"),
+    (
+        re.compile(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{40}\b|\b[0-9a-f]{16}\b|\b[0-9a-f]{12}\b|(?<=commit )[0-9a-f]{7}\b"),
+        "<digest>",
+    ),
     (re.compile(r"(?<=port: )\d+|(?<=127\.0\.0\.1:)\d+|(?<=\| local \| )\d+"), "<port>"),
     (re.compile(r"[\d,.]+ µs|\d\.\de[-+]\d\d"), "<measured>"),
     (re.compile(r"\b3\.1\d(\.\d+)?\b"), "<python>"),
