@@ -45,6 +45,8 @@ WEIGHTS = {
 MAY_COMMIT = ("pause", "resume", "abandon", "reopen", "archive", "restore", "sync", "do")
 COMMITS = 0.2
 AWAY = 0.15
+# Most of the time all are at the newest increments, so that they meet.
+TOGETHER, CROWDED = 0.8, 2
 CASES = ("spec.md", "plan.md", "tasks.md")
 
 
@@ -128,7 +130,8 @@ class Actor:
             found = sorted(path for path in increments.iterdir() if names.number_of(path.name) is not None)
         except FileNotFoundError:
             return None
-        return self.dice.choice(found) if found else None
+        crowd = found[-CROWDED:] if self.dice.random() < TOGETHER else found
+        return self.dice.choice(crowd) if crowd else None
 
     def _line(self, kind: str, folder: Path | None) -> str:
         if kind == "/sw:inc":

@@ -65,7 +65,15 @@ def violations(place: Place, *, synchronized: bool) -> list[str]:
     ]
     if synchronized:
         checks += [evidence, leftovers]
-    return [f"{check.__name__}: {text}" for check in checks for text in check(place)]
+    return [f"{check.__name__}: {text}" for check in checks for text in _looked(check, place)]
+
+
+def _looked(check: Callable[[Place], Violations], place: Place) -> Violations:
+    """What a check finds; what keeps it from looking breaks the invariant as well."""
+    try:
+        yield from check(place)
+    except Exception as error:  # noqa: BLE001 - see above
+        yield f"{type(error).__name__}: {error}"
 
 
 def all_increments(place: Place) -> Iterator[Increment]:
@@ -236,19 +244,32 @@ class NextDay(RealHost):
         return super().now() + timedelta(days=1)
 
 
-def synchronize(place: Place) -> None:
+def synchronize(place: Place) -> list[str]:
     """Let `sync` go over everything on the next day, those put away after they were brought back.
 
     What a creation left that was killed, the next one takes away.
+
+    Returns:
+        What was refused, one sentence each.
     """
+    refused = []
     for project in place.projects():
-        _type(project, "/sw:inc 'The last thing'")
-        for increment in store.list_all(project, archived=True):
-            if increment.archived:
-                _type(project, f"/sw:restore {increment.number}", NextDay())
-            _type(project, f"/sw:sync {increment.number}", NextDay())
-            if increment.archived:
-                _type(project, f"/sw:archive {increment.number}", NextDay())
+        for line in _tidying(project):
+            try:
+                _type(project, line, NextDay())
+            except Exception as error:  # noqa: BLE001 - it is told
+                refused.append(f"{line} in {project.root.name}: {type(error).__name__}: {error}")
+    return refused
+
+
+def _tidying(project: Project) -> Iterator[str]:
+    yield "/sw:inc 'The last thing'"
+    for increment in store.list_all(project, archived=True):
+        if increment.archived:
+            yield f"/sw:restore {increment.number}"
+        yield f"/sw:sync {increment.number}"
+        if increment.archived:
+            yield f"/sw:archive {increment.number}"
 
 
 def _type(project: Project, line: str, host: Host | None = None) -> Any:

@@ -17,6 +17,7 @@ CONFIG = "tasks: {test_commands: true}\n"
 # What a task's test runs: it leaves a line that shows that it ran, and ends as it is told.
 PROGRAM = """#!/bin/sh
 echo "$1 $2 $$" >> '{runs}'
+sleep 0.02
 exit $3
 """
 SPEC = """# {title}

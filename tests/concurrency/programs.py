@@ -35,7 +35,7 @@ def lost_writes(processes: int = 8, operations: int = 200, seed: int = 0) -> int
         ended = [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in started]
         broken = [f"process {number} ended with status {status}" for number, status in enumerate(ended) if status]
         broken += invariants.violations(place, synchronized=False)
-        invariants.synchronize(place)
+        broken += invariants.synchronize(place)
         broken += [text for text in invariants.violations(place, synchronized=True) if text not in broken]
         return _told(place, broken)
 
@@ -63,7 +63,7 @@ def lost_after_kill(kills: int = 200, seed: int = 0) -> int:
             if broken:
                 break
         broken += [text for text in invariants.violations(place, synchronized=False) if text not in broken]
-        invariants.synchronize(place)
+        broken += invariants.synchronize(place)
         broken += [text for text in invariants.violations(place, synchronized=True) if text not in broken]
         return _told(place, broken)
 

@@ -451,3 +451,14 @@ def test_two_commands_that_commit_at_once_both_do(project: GitProject) -> None:
     assert project.git("rev-list", "--count", "HEAD").strip() == "7"
     for commit in project.git("rev-list", "HEAD").split()[:6]:
         assert len({Path(name).parent.name for name in project.committed_files(commit)}) == 1
+
+
+def test_what_is_written_while_git_reads_it_twice_is_not_left_staged(project: GitProject) -> None:
+    increment = project.increment()
+    commits.commit(increment, "made")
+    # A filter that gives each reading another content stands for whoever writes in between.
+    project.git("config", "filter.other.clean", "sh -c 'cat; date +%s%N'")
+    (project.root / ".git" / "info" / "attributes").write_text("tasks.md filter=other\n")
+    (increment.folder / "tasks.md").write_text("# Changed\n")
+    assert commits.commit(increment, "changed")
+    assert project.git("diff", "--cached", "--name-only") == ""

@@ -135,7 +135,15 @@ def _commit(repository: "Repo", places: Sequence[Path], message: str, staged: St
         if new:
             ask(repository, "update-index", "--force-remove", "-z", "--stdin", given=b"\0".join(new))
         raise
+    _unstage_what_was_written_meanwhile(repository, changed)
     return tell(repository, "rev-parse", "HEAD").strip()
+
+
+def _unstage_what_was_written_meanwhile(repository: "Repo", changed: Sequence[Path]) -> None:
+    # Git reads the files twice, for its index and for the commit: one that was written in between would stay staged
+    # as it was before, and keep the next commit from being made.
+    if ask(repository, "diff", "--cached", "--quiet", "--", *literal(*changed)).status:
+        ask(repository, "reset", "--quiet", "--", *literal(*changed))
 
 
 def _attempt(repository: "Repo", message: str, changed: Sequence[Path]) -> None:
