@@ -165,3 +165,52 @@ def test_a_text_of_two_lines_is_refused_and_named() -> None:
 
 def test_bytes_that_are_no_text_are_shown_as_such() -> None:
     assert readable("caf\udce9") == "caf\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"a\r\nb", b"a\r\nb\r\nNEW"),
+        (b"a\rb", b"a\rb\rNEW"),
+        (b"a\nb", b"a\nb\nNEW"),
+        (b"b", b"b\nNEW"),
+    ],
+)
+def test_a_line_after_the_last_one_has_the_line_end_of_the_document(before: bytes, after: bytes) -> None:
+    document = Document.parse(before)
+    assert document.edited([InsertAfter(len(document.lines) - 1, "NEW")]) == after
+
+
+def test_an_empty_document_has_line_feeds() -> None:
+    assert Document.parse(b"").newline == "\n"
+
+
+def test_a_byte_order_mark_hides_no_heading_and_every_heading_has_its_level() -> None:
+    found = Document.parse("\ufeff# A\n## B\n###### C\n###### D\n".encode()).headings
+    assert [(one.level, one.text, one.end) for one in found] == [(1, "A", 4), (2, "B", 4), (6, "C", 3), (6, "D", 4)]
+
+
+def test_a_line_that_goes_on_a_quotation_is_part_of_it() -> None:
+    assert names("> quoted\n**Status**: done\n\n**Run**: x\n") == [("Run", "x")]
+    assert names("> > deep\n**Status**: done\n") == []
+
+
+def test_a_value_ends_with_its_last_letter() -> None:
+    assert names("**Priority**: X \t\n") == [("Priority", "X")]
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        ("- [ ] a\n\n\n- [ ] b\n", [1, 4]),
+        ("x\n\n- [ ] a\n  more\n\n\n\n- [ ] b\n", [4, 8]),
+        ("- [ ] a\n\n  more\n\n\ntext\n", [3]),
+    ],
+)
+def test_blank_lines_after_an_item_are_no_part_of_it(text: str, ends: list[int]) -> None:
+    assert [box.end for box in Document.parse(text.encode()).checkboxes()] == ends
+
+
+def test_every_line_of_prose_knows_where_its_item_or_paragraph_ends() -> None:
+    assert Document.parse(b"- a\n  b\n\n\npara\nmore\n").blocks == {0: 2, 1: 2, 4: 6, 5: 6}
+    assert Document.parse(b"- a\n\n  b\n\n  c\n\n\n\n- d\n").blocks == {0: 5, 2: 3, 4: 5, 8: 9}

@@ -183,25 +183,25 @@ def test_only_what_is_paused_is_resumed_and_only_what_is_closed_is_put_away(cont
         (
             "planned",
             "closed",
-            "0007-work is planned: completed or abandoned ones alone are archived and reopened",
+            "0007-some-work is planned: completed or abandoned ones alone are archived and reopened",
             "possible from here: `/sw:do 0007`, `/sw:done 0007`, `/sw:pause 0007`, `/sw:abandon 0007`",
         ),
         (
             "ready_for_review",
             "closed",
-            "0007-work is ready for review: completed or abandoned ones alone are archived and reopened",
+            "0007-some-work is ready for review: completed or abandoned ones alone are archived and reopened",
             "possible from here: `/sw:done 0007`, `/sw:pause 0007`, `/sw:abandon 0007`",
         ),
         (
             "completed",
             "resumed",
-            "0007-work is completed: paused ones alone are resumed",
+            "0007-some-work is completed: paused ones alone are resumed",
             'possible from here: `/sw:reopen 0007 --reason "why"`, `/sw:archive 0007`',
         ),
         (
             "abandoned",
             "ready_for_review",
-            "0007-work is abandoned: it cannot become ready for review from there",
+            "0007-some-work is abandoned: it cannot become ready for review from there",
             'possible from here: `/sw:reopen 0007 --reason "why"`, `/sw:archive 0007`',
         ),
     ],
@@ -209,7 +209,7 @@ def test_only_what_is_paused_is_resumed_and_only_what_is_closed_is_put_away(cont
 def test_a_move_that_is_refused_says_why_and_what_is_possible(
     increment_with: Callable[..., Increment], status: str, wanted: str, message: str, next_step: str
 ) -> None:
-    increment = increment_with("0007-work", metadata=json.dumps({"status": status}))
+    increment = increment_with("0007-some-work", metadata=json.dumps({"status": status}))
     refused = {"closed": life_cycle.require_closed, "resumed": life_cycle.before_pause}
     with pytest.raises(ConflictError) as caught:
         refused.get(wanted, lambda one: life_cycle.require(one, wanted))(increment)  # type: ignore[arg-type]
@@ -222,12 +222,12 @@ def test_a_move_that_is_refused_says_why_and_what_is_possible(
 def test_to_open_again_what_is_closed_a_reason_is_asked_for(
     increment_with: Callable[..., Increment], context: Context
 ) -> None:
-    increment = increment_with("0007-work", metadata='{"status": "abandoned"}')
+    increment = increment_with("0007-some-work", metadata='{"status": "abandoned"}')
     with pytest.raises(SpecweaveError) as caught:
         life_cycle.move(context, increment, "active", reason=" ")
     assert (caught.value.code, caught.value.message, caught.value.next_step) == (
         "reason-missing",
-        "0007-work is abandoned: it is opened again for a reason only",
+        "0007-some-work is abandoned: it is opened again for a reason only",
         'say why: --reason "what was found"',
     )
 
