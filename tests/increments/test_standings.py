@@ -135,6 +135,36 @@ def test_evidence_from_before_digests_were_kept_counts(context: Context, increme
     assert standings(increment)["T-001"] == ("passed", "")
 
 
+def test_a_line_in_metadata_that_points_to_another_tasks_report_shows_nothing(
+    context: Context, increment: Increment
+) -> None:
+    page = record(context, increment)
+
+    def claim(document: dict[str, dict[str, dict[str, object]]]) -> None:
+        document["tasks"]["T-002"] = {"status": "completed", "passed": True, "evidence": page}
+
+    store.update_metadata(increment, claim, context.host.now)
+    assert standings(increment)["T-002"] == ("stale", f"{page} is about other work")
+    evidence.settle(context, increment)
+    assert "AC-02" not in ticked(increment)
+
+
+def test_a_line_in_metadata_says_neither_that_a_failure_passed_nor_that_it_is_of_today(
+    context: Context, increment: Increment
+) -> None:
+    page = record(context, increment, passed=False)
+
+    def claim(document: dict[str, dict[str, dict[str, object]]]) -> None:
+        document["tasks"]["T-001"] = {"status": "completed", "passed": True, "evidence": page}
+
+    store.update_metadata(increment, claim, context.host.now)
+    assert standings(increment)["T-001"] == ("failed", f"{page} failed")
+    page = record(context, increment)
+    (context.project.root / "src/price.py").write_text("price = 2\n")
+    store.update_metadata(increment, claim, context.host.now)
+    assert standings(increment)["T-001"] == ("stale", "src/price.py changed")
+
+
 def test_a_box_ticked_by_hand_is_a_claim_and_enough_only_where_nothing_could_show_it(increment: Increment) -> None:
     for task in ("T-001", "T-002", "T-003"):
         tick(increment, task)

@@ -8,6 +8,7 @@ from specweave.increments import content as contents
 from specweave.increments.content import FileDigest
 from specweave.increments.life_cycle import State
 from specweave.increments.metadata import TaskState
+from specweave.increments.reports import ReportData
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Standing, Task
 from specweave_runtime.package import digest as digest_of_file
@@ -80,25 +81,36 @@ def _standing(
         return "skipped", "left out"
     if state is None or state.evidence is None:
         return ("claimed", "its box is ticked, nothing shows it") if task.claimed else ("open", "")
-    if not state.passed:
+    report = reports.of_page(increment, state.evidence) if state.passed else None
+    # metadata.json points to evidence: what that says counts.
+    if not state.passed or (report is not None and not report.passed):
         return "failed", f"{state.evidence} failed"
     if state.status == "completed" and task.status != "completed":
         return "open", "its tick was taken away"
-    reason = _why_stale(increment, task, state, state.evidence, file_digest)
+    reason = _why_stale(increment, task, state, report, file_digest)
     return ("passed", "") if reason is None else ("stale", reason)
 
 
-def _why_stale(increment: Increment, task: Task, state: TaskState, page: str, file_digest: FileDigest) -> str | None:
-    report = reports.of_page(increment, page)
+def _is_about(increment: Increment, task: Task, report: ReportData) -> bool:
+    """Whether a report is one of a task: a line in metadata.json that names some other one shows nothing."""
+    if task.id in report.tasks:
+        return True
+    return report.command == task.test or binding.is_bound(increment, task, report.command)
+
+
+def _why_stale(
+    increment: Increment, task: Task, state: TaskState, report: ReportData | None, file_digest: FileDigest
+) -> str | None:
     if report is None:
-        return f"{page} is not there any more"
+        return f"{state.evidence} is not there any more"
     if state.status != "completed":
         return "it was about another model package"
-    if state.task_digest is not None and state.task_digest != task.text_digest:
+    if (state.task_digest or report.tasks.get(task.id, task.text_digest)) != task.text_digest:
         return "its text changed, or that of a criterion"
-    if state.content_digest is None:
-        return None
-    now = contents.of_task(increment, task, file_digest)
-    if now.short == state.content_digest:
+    if not _is_about(increment, task, report):
+        return f"{state.evidence} is about other work"
+    content_digest = state.content_digest or report.content_digest
+    now = contents.of_task(increment, task, file_digest) if content_digest is not None else None
+    if now is None or now.short == content_digest:
         return None
     return now.change_since(report.content) or "what it is about changed"

@@ -251,6 +251,7 @@ FOLLOWS = {
     "task-without-criteria": {"criterion-without-task", "criterion-untestable"},
     "evidence-stale": {"state-drift"},
     "evidence-dangling": {"state-drift"},
+    "evidence-contradicted": {"state-drift"},
     "closed-without-evidence": {"state-drift"},
 }
 
