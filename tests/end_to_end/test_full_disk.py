@@ -32,7 +32,7 @@ FULL: dict[str, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("room", [0, 24_576])
 @pytest.mark.parametrize("command", FULL)
-@pytest.mark.parametrize("small_disk", ["8m"], indirect=True)
+@pytest.mark.parametrize("small_disk", ["32m"], indirect=True)
 def test_a_full_disk_is_named_and_the_command_succeeds_once_there_is_room(
     project: Path, small_disk: Path, command: str, room: int
 ) -> None:

@@ -214,3 +214,4 @@ def test_blank_lines_after_an_item_are_no_part_of_it(text: str, ends: list[int])
 def test_every_line_of_prose_knows_where_its_item_or_paragraph_ends() -> None:
     assert Document.parse(b"- a\n  b\n\n\npara\nmore\n").blocks == {0: 2, 1: 2, 4: 6, 5: 6}
     assert Document.parse(b"- a\n\n  b\n\n  c\n\n\n\n- d\n").blocks == {0: 5, 2: 3, 4: 5, 8: 9}
+    assert Document.parse(b"- a\n\n- b\n").blocks == {0: 1, 2: 3}
