@@ -136,6 +136,12 @@ async def test_documents_and_reports_are_those_of_the_increment(library: Context
         assert (await _part(client, "nothing", "", id="0001")).values == []
 
 
+async def test_the_states_of_the_listing_are_offered(library: Context, mode: Mode) -> None:
+    async with Client(create_server(library, ENTRIES), mode=mode) as client:
+        assert (await _part(client, "state", "pa")).values == ["paused"]
+        assert "active" in (await _part(client, "state", "")).values
+
+
 async def test_no_more_than_a_hundred_are_offered(context: Context, increments: Path, mode: Mode) -> None:
     for number in range(1_000, 1_120):
         (increments.parent / f"{number}-part").mkdir()

@@ -17,6 +17,7 @@ import httpx
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.shared.exceptions import MCPError
 from tests.faces.clients import Mode, error_of, text_of
 
 from specweave.cli import run
@@ -152,6 +153,34 @@ async def test_a_prompt_is_the_page_of_its_command_with_the_words_typed(context:
             text = prompt.messages[0].content
             assert text.type == "text"
             assert text.text == command_text(entry).body.replace("$ARGUMENTS", "0043 --dry-run")
+
+
+async def test_an_argument_that_a_prompt_does_not_have_is_refused_by_the_name_of_its_one(
+    context: Context, mode: Mode, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Client(create_server(context), mode=mode) as client:
+        with pytest.raises(MCPError, match="no argument 'increment'") as caught:
+            await client.get_prompt("sw-do", {"increment": "0001"})
+        assert caught.value.error.data["code"] == "argument-unknown"
+        assert "`arguments`" in caught.value.error.data["next_step"]
+        with pytest.raises(MCPError, match="did you mean sw-do") as caught:
+            await client.get_prompt("sw_do", {})
+        assert caught.value.error.data["code"] == "prompt-unknown"
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_tool_that_is_not_there_is_refused_with_those_that_are_near(context: Context, mode: Mode) -> None:
+    async with Client(create_server(context), mode=mode) as client:
+        error = error_of(await client.call_tool("sw_verfy", {}))
+        assert (error["code"], error["next_step"].split(" or ")[0]) == ("tool-unknown", "did you mean sw_verify?")
+        assert "use one of sw_inc, sw_next" in error_of(await client.call_tool("zzzz", {}))["next_step"]
+
+
+async def test_the_instructions_name_the_loop_of_work_in_few_words(context: Context) -> None:
+    async with Client(create_server(context)) as client:
+        said = client.instructions or ""
+    assert "sw_next, sw_do, sw_verify and sw_done" in said
+    assert len(said) / 4 < 250
 
 
 async def test_the_schemas_are_those_that_were_reviewed(context: Context) -> None:

@@ -61,10 +61,18 @@ def _address_part(context: Context, name: str, value: str, others: Mapping[str, 
 
     if name == "id":
         return _increments(context, value)
+    if name == "state":
+        return _beginning(_states(), value)
     names = {"document": increment_documents.documents, "report": increment_documents.reports}.get(name)
     if names is None or "id" not in others:
         return []
     return _beginning(names(store.find(context.project, others["id"])), value)
+
+
+def _states() -> tuple[str, ...]:
+    from specweave.operations.sw import status  # noqa: PLC0415 - a listing must stay cheap
+
+    return next(parameter.choices for parameter in parameters(status.StatusRequest) if parameter.field == "state")
 
 
 def _words(context: Context, entry: Entry, value: str) -> list[str]:

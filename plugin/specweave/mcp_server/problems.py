@@ -16,13 +16,13 @@ def result_of(error: SpecweaveError) -> CallToolResult:
     )
 
 
-def protocol_error(error: SpecweaveError, *, uri: str) -> MCPError:
-    """The failure to read a resource: its data is the error's code, message, next step and details."""
+def protocol_error(error: SpecweaveError, **asked: str) -> MCPError:
+    """The failure to read what was asked for: its data is that and the error's code, message, next step and details."""
     asked_badly = isinstance(error, (NotFoundError, InvalidInputError))
     return MCPError(
         code=INVALID_PARAMS if asked_badly else INTERNAL_ERROR,
         message=_text(error),
-        data=sendable({"uri": uri, **error.as_dict()}),
+        data=sendable({**asked, **error.as_dict()}),
     )
 
 
