@@ -19,7 +19,7 @@ FILE = "spec.md"
 TICKED = frozenset("xX")
 
 _ITEM = re.compile(r"^[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(?:\[[^\]\r\n]\][ \t]+)?")
-_LIKE_CRITERION = re.compile(r"(?P<bold>\*\*)?(?P<id>AC-?[A-Za-z0-9-]*\d)(?![\w-])(?P<rest>[^\r\n]*)")
+_LIKE_CRITERION = re.compile(r"(?P<bold>\*\*)?(?P<id>AC-?(?=[\w-]*\d)[\w-]*\w)(?![\w-])(?P<rest>[^\r\n]*)")
 _CRITERION = re.compile(r"AC-(?:US(?P<story>\d+)-)?\d+")
 _SEPARATORS = " \t:.)\u2013\u2014-"
 _STORY = re.compile(r"(?:\*\*)?(?P<id>US-?\d{1,4})(?:\*\*)?(?![\w-])[\s:.)\u2013\u2014-]*(?P<title>.*)")

@@ -21,8 +21,8 @@ class Gap:
     """Something that is not shown.
 
     Attributes:
-        criterion: its id; None for a task that is left to do and satisfies no criterion, and where there is nothing
-            to be done at all.
+        criterion: its id; None for a task that is left to do and satisfies no criterion, and where there is no
+            criterion or none that can be read.
         text: of the criterion, or the title of the task.
         state: `none` where nothing was run, else what is wrong with the evidence.
         task: the one whose evidence is missing; None for a criterion that no task satisfies.
@@ -48,7 +48,8 @@ def gaps(increment: Increment) -> tuple[Gap, ...]:
     """
     everything = tasks.read(increment)
     found = evidence.standings(increment, everything)
-    demanded = criteria.read(increment).criteria
+    specification = criteria.read(increment)
+    demanded = specification.criteria
     missing = [gap for criterion in demanded for gap in _of_criterion(increment, criterion, everything, found)]
     known = {criterion.id for criterion in demanded}
     missing += [
@@ -56,9 +57,13 @@ def gaps(increment: Increment) -> tuple[Gap, ...]:
         for task in everything
         if not known.intersection(task.criteria) and not evidence.is_done(task, found[task.id][0])
     ]
-    if not demanded and not everything:
+    for problem in specification.problems:
+        action = "write its id so that it can be read, and name it in `**Satisfies ACs**` of the task that shows it"
+        missing.append(Gap(None, "", "none", None, problem, None, action))
+    if not demanded and not specification.problems:
+        why = "it has no criteria" if everything else "it has neither criteria nor tasks"
         action = "write its criteria in spec.md, and the tasks that satisfy them in tasks.md"
-        missing.append(Gap(None, "", "none", None, "it has neither criteria nor tasks", None, action))
+        missing.append(Gap(None, "", "none", None, why, None, action))
     return tuple(missing)
 
 
@@ -98,11 +103,14 @@ def _gap(increment: Increment, criterion: str | None, text: str, task: Task, sta
 
 
 def in_short(missing: Sequence[Gap]) -> list[str]:
-    """The criteria and tasks that are not shown, each once with its worst state: `AC-US1-01 (stale)`."""
+    """The criteria and tasks that are not shown, each once with its worst state: `AC-US1-01 (stale)`.
+
+    Where there is no criterion, or one that cannot be read, that is `criteria (none)`.
+    """
     states: dict[str, State] = {}
     for gap in missing:
-        name = gap.criterion or gap.task or ""
+        name = gap.criterion or gap.task or "criteria"
         known = states.get(name)
         if known is None or _ORDER.index(gap.state) < _ORDER.index(known):
             states[name] = gap.state
-    return [f"{name} ({state})" for name, state in states.items() if name]
+    return [f"{name} ({state})" for name, state in states.items()]

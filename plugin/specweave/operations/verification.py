@@ -33,22 +33,25 @@ class Verification:
     Attributes:
         verdicts: for each criterion in question, in the order of spec.md.
         checks: what was run for them, and what was not, in the order of the dependencies.
+        problems: what looks like a criterion and could not be read, one sentence each.
     """
 
     verdicts: tuple[CriterionVerdict, ...]
     checks: tuple[Check, ...]
+    problems: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether there are criteria and each is shown, and no check failed."""
+        """Whether there are criteria and each can be read and is shown, and no check failed."""
         shown = bool(self.verdicts) and all(verdict.result == "passed" for verdict in self.verdicts)
-        return shown and all(check.passed is not False for check in self.checks)
+        return shown and not self.problems and all(check.passed is not False for check in self.checks)
 
     def data(self) -> dict[str, object]:
         """For the report."""
         return {
             "criteria": [verdict.model_dump(mode="json") for verdict in self.verdicts],
             "checks": [check.model_dump(mode="json") for check in self.checks],
+            "problems": list(self.problems),
         }
 
 
@@ -67,7 +70,8 @@ def verify(
         NotFoundError: `no-tasks`, `task-not-found`, `criterion-not-found`.
         InvalidInputError: a document cannot be read, or the tasks cannot be put in order.
     """
-    everything, demanded = ordered(increment), criteria.read(increment).criteria
+    everything, specification = ordered(increment), criteria.read(increment)
+    demanded = specification.criteria
     if task_id is not None:
         wanted = tasks.find(increment, task_id)
         everything = tuple(task for task in everything if task.id == wanted.id)
@@ -80,7 +84,8 @@ def verify(
     everything = tasks.read(increment)
     found = evidence.standings(increment, everything)
     verdicts = tuple(_verdict(increment, criterion, everything, found) for criterion in demanded)
-    return Verification(verdicts, tuple(checks))
+    whole = task_id is None and criterion_id is None
+    return Verification(verdicts, tuple(checks), specification.problems if whole else ())
 
 
 def markdown(verification: Verification) -> str:
@@ -94,6 +99,7 @@ def markdown(verification: Verification) -> str:
             lines.append(f"| {name} | | | **{verdict.result}**: {quoted(verdict.why)} | |")
         for proof in verdict.proofs:
             lines.append(f"| {name} | {proof.task} | {_test_cell(proof)} | {_result_cell(proof)} | {_commit(proof)} |")
+    lines += [f"\n{quoted(problem)}" for problem in verification.problems]
     if verification.checks:
         lines += ["", "## Checks", ""]
         lines += [f"- {check.task} {code_span(check.command)}: {_outcome(check)}" for check in verification.checks]

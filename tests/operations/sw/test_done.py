@@ -202,6 +202,24 @@ def test_an_increment_that_demands_nothing_is_not_done_by_that(context: Context)
     assert (gap.criterion, gap.task, gap.why) == (None, None, "it has neither criteria nor tasks")
 
 
+def test_ticked_tasks_alone_close_nothing_where_no_criterion_says_what_must_hold(context: Context) -> None:
+    increment = work(context, "# Spec\n\n1. Given a, when b, then c\n", "### T-001: A\n**Status**: [x] completed\n")
+    result = done(context)
+    assert [(gap.criterion, gap.task, gap.why) for gap in result.missing] == [(None, None, "it has no criteria")]
+    assert increment.metadata().status == "ready_for_review"
+    assert done(context, "1 --reason 'a chore'").unproven == ["criteria (none)"]
+
+
+@pytest.mark.parametrize("name", ["AC-US1-02a", "AC-US1-A", "AC-US-01-001"])
+def test_a_criterion_that_cannot_be_read_is_missing_evidence(context: Context, name: str) -> None:
+    increment = work(context, f"{PROVEN_SPEC}- [ ] **{name}**: Nothing is lost\n", PROVEN_TASKS)
+    record(context, increment, "T-001")
+    (gap,) = done(context).missing
+    assert (gap.criterion, gap.state) == (None, "none")
+    assert gap.why == f"spec.md:2: '{name}' is no id of a criterion: write AC-US1-01 or AC-01"
+    assert increment.metadata().status == "ready_for_review"
+
+
 def test_a_task_of_people_that_satisfies_nothing_is_done_by_its_tick(context: Context) -> None:
     increment = work(context, PROVEN_SPEC, PROVEN_TASKS + "\n### T-002: Tell people\n**Status**: [x] completed\n")
     record(context, increment, "T-001")

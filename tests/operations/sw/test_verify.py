@@ -216,3 +216,14 @@ def test_the_matrix_names_the_commit_that_was_verified(context: Context) -> None
     assert f"| {head[:7]} |" in (increment.folder / result.report).read_text()
     data = next(reports.reports(increment)).data
     assert data["criteria"][0]["proofs"][0]["report"] == "reports/001-test.md"
+
+
+def test_a_criterion_that_cannot_be_read_is_not_passed_over(context: Context) -> None:
+    increment = work(context, task(1, "AC-US1-01", script(context, "one.py")))
+    (increment.folder / "spec.md").write_text("- [ ] **AC-US1-01**: a\n- [ ] **AC-US1-02b**: c\n")
+    result = verify(context)
+    assert (result.passed, verdicts(result)) == (False, {"AC-US1-01": "passed"})
+    (problem,) = result.problems
+    assert "spec.md:2: 'AC-US1-02b'" in problem
+    assert "AC-US1-02b" in (increment.folder / result.report).read_text()
+    assert verify(context, "1 --criterion AC-US1-01").passed

@@ -70,11 +70,14 @@ class VerifyResult(CommittingResult):
     increment: str
     criteria: list[CriterionVerdict]
     checks: list[Check]
+    problems: list[str] = Field([], description="What looks like a criterion and could not be read.")
     report: str
     revision: str
 
     def text(self) -> str:
         """The result in a few lines of markdown, ending with the next step."""
+        from specweave.files.quoting import markdown  # noqa: PLC0415 - a listing must stay cheap
+
         shown = sum(criterion.result == "passed" for criterion in self.criteria)
         ran = sum(check.passed is not None for check in self.checks)
         lines = [f"`{self.increment}`: {shown} of {len(self.criteria)} criteria are shown; {ran} checks were run", ""]
@@ -83,12 +86,15 @@ class VerifyResult(CommittingResult):
             why = f": {criterion.why}" if criterion.why and criterion.result != "passed" else ""
             lines.append(f"- {criterion.id} **{criterion.result}**" + (f" by {by}" if by else "") + why)
         lines += [f"- {check.task} `{check.command}`: {check.why}" for check in self.checks if check.passed is None]
+        lines += [f"- {markdown(problem)}" for problem in self.problems]
         return "\n".join([*lines, "", f"Report: {self.report}", *self.commit_lines(), "", self._next()])
 
     def _next(self) -> str:
         number = self.increment.partition("-")[0]
         if self.passed:
             return f"Next: `/sw:done {number}` closes it."
+        if self.problems:
+            return "Next: write the ids in spec.md so that they can be read, as AC-US1-01 or AC-01."
         if not self.criteria:
             return "Next: write acceptance criteria in spec.md, and name them in **Satisfies ACs** of the tasks."
         if any(check.passed is False for check in self.checks):
@@ -133,6 +139,7 @@ def run(request: VerifyRequest, context: Context) -> VerifyResult:
         increment=increment.id,
         criteria=list(found.verdicts),
         checks=list(found.checks),
+        problems=list(found.problems),
         report=report.path.relative_to(increment.folder).as_posix(),
         revision=store.revision(increment),
         commit=commit,
