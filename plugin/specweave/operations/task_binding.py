@@ -20,6 +20,8 @@ Standings = Mapping[str, tuple[Standing, str]]
 ALLOWING = "tasks.test_commands"
 
 _REASONS: tuple[str, ...] = get_args(Reason)
+# These decide about an increment, which is for people, and show nothing of a task.
+_DECISIONS = frozenset({"abandon", "archive", "done", "pause", "reopen", "restore", "resume"})
 # A shell would act on these; without one they are words that the program gets.
 _SHELL = frozenset({"|", "||", "&&", ";", "&", ">", ">>", "<", "2>&1", "2>"})
 
@@ -125,8 +127,10 @@ def bind(increment: Increment, task: Task, context: Context) -> Bound | Tested |
         return tested(task, context) if task.test is not None else _by_hand(task, "not-built", because)
     except InvalidInputError as error:
         return _invalid(task, "Run", error.message)
-    if (call.entry.group, call.entry.name) == ("sw", "do"):
-        return Person(task, "command-invalid", f"Give {task.id} another **Run** line: `sw do` cannot run itself.")
+    if call.entry.group == "sw" and call.entry.name in {"do", *_DECISIONS}:
+        why = "cannot run itself" if call.entry.name == "do" else "is for people to decide, and shows nothing"
+        action = f"Give {task.id} another **Run** line: `sw {call.entry.name}` {why}."
+        return Person(task, "command-invalid", action)
     bound = _bound(increment, task, call)
     question = bound.command.question(bound.request, context)
     if question and not (context.approved and context.answered in {None, question}):

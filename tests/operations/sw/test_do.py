@@ -563,3 +563,13 @@ def test_what_a_killed_run_of_a_test_left_is_removed_by_a_later_one(context: Con
     assert ran(do(context)) == [("T-001", True)]
     assert {path.name for path in cache.iterdir() if path.is_dir()} >= {"testing-young", "another"}
     assert not (cache / "testing-old").exists()
+
+
+@pytest.mark.parametrize("line", ["done 0001 --reason 'no time'", "abandon 0001 --reason x", "pause 0001 --reason x"])
+def test_a_task_does_not_decide_about_its_increment(context: Context, line: str) -> None:
+    spec = "- [ ] **AC-US1-01**: The price is right"
+    increment = work(context, task(1, "**Satisfies ACs**: AC-US1-01", f"**Run**: /sw:{line}"), spec=spec)
+    result = do(context)
+    assert (ran(result), waiting(result)) == ([], [("T-001", "command-invalid")])
+    assert "for people to decide" in result.waiting[0].action
+    assert life_cycle.meaning(increment.metadata().status) not in {"completed", "abandoned", "paused"}
