@@ -52,7 +52,7 @@ def require_committable(project: Project, increment: Increment | None = None) ->
         return _staged(repository, [home(project)])
 
 
-def commit(increment: Increment, what: str, staged: Staged | None = None) -> str | None:
+def commit(increment: Increment, what: str, staged: Staged | None = None, also: Sequence[Path] = ()) -> str | None:
     """Make one commit `NNNN: what` of the increment's files: those changed, new and gone; ignored ones stay out.
 
     What is staged outside of the increment stays staged, and is not in the commit.
@@ -62,6 +62,7 @@ def commit(increment: Increment, what: str, staged: Staged | None = None) -> str
         what: what happened, one line.
         staged: what `require_committable` gave before the work: staged as it lay in the work tree, so that nothing is
             lost when the work tree is committed instead.
+        also: files beside the increment that were made with it; those of another repository stay out.
 
     Returns:
         The commit, hexadecimal; None where there was nothing to commit, or there is no repository.
@@ -77,18 +78,18 @@ def commit(increment: Increment, what: str, staged: Staged | None = None) -> str
             return None
         _require_committable(repository)
         with lock(Path(repository.git_dir) / "specweave-commit.lock"):
-            return _commit(
-                repository, _places(increment), f"{increment.number}: {' '.join(what.split())}", staged or {}
-            )
+            places = [*_places(increment), *_within(repository, also)]
+            return _commit(repository, places, _message(increment, what), staged or {})
 
 
-def by_hand(increment: Increment, what: str) -> str:
+def by_hand(increment: Increment, what: str, also: Sequence[Path] = ()) -> str:
     """The shell commands that make the same commit."""
     with git_program.opened(increment.folder.resolve()) as repository:
         if repository is None:
             return ""
         top = Path(str(repository.working_tree_dir)).resolve()
-        known = [place for place in _places(increment) if place.exists() or _tracked(repository, [place])]
+        places = [*_places(increment), *_within(repository, also)]
+        known = [place for place in places if place.exists() or _tracked(repository, [place])]
         paths = " ".join(shlex.quote(place.relative_to(top).as_posix()) for place in known)
         git = "git" if top == increment.project.root.resolve() else f"git -C {shlex.quote(str(top))}"
     message = shlex.quote(_message(increment, what))
@@ -116,6 +117,11 @@ def _places(increment: Increment) -> list[Path]:
     increments = (increment.project.state / "increments").resolve()
     put_away = sorted(path for path in increments.glob("_*") if path.is_dir())
     return [increments / increment.id, *(folder / increment.id for folder in put_away)]
+
+
+def _within(repository: "Repo", files: Sequence[Path]) -> list[Path]:
+    top = Path(str(repository.working_tree_dir)).resolve()
+    return [file for file in files if file.is_relative_to(top)]
 
 
 def _commit(repository: "Repo", places: Sequence[Path], message: str, staged: Staged) -> str | None:

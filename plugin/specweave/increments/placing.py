@@ -10,6 +10,7 @@ from specweave.errors import ConflictError, InvalidInputError
 from specweave.files import atomic
 from specweave.project import Project
 
+IGNORE_FILE = ".gitignore"
 _IGNORED = "# What belongs to this machine only.\nlocal/\ncache/\n*.lock\n.*.tmp\nincrements/.new-*/\n"
 _STAGING = ".new-"
 
@@ -22,8 +23,8 @@ def place(project: Project, identifier: str, files: Mapping[str, bytes], owned: 
         increments.mkdir(parents=True, exist_ok=True)
         for abandoned in increments.glob(f"{_STAGING}*"):
             shutil.rmtree(abandoned)
-        if not (project.state / ".gitignore").exists():
-            atomic.write(project.state / ".gitignore", _IGNORED.encode())
+        if not (project.state / IGNORE_FILE).exists():
+            atomic.write(project.state / IGNORE_FILE, _IGNORED.encode())
         try:
             target.mkdir()
         except FileExistsError as error:

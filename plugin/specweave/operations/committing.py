@@ -1,8 +1,10 @@
 """The commit at the end of a command that changed an increment, where it was asked for."""
 
+from pathlib import Path
+
 from specweave.command import CommittingRequest
 from specweave.errors import SpecweaveError
-from specweave.increments import commits
+from specweave.increments import commits, placing
 from specweave.increments.commits import Staged
 from specweave.increments.store import Increment
 from specweave.project import Project
@@ -27,8 +29,18 @@ def check_if_asked(request: CommittingRequest, project: Project, increment: Incr
     return commits.require_committable(project, increment) if request.commit else None
 
 
+def first_files(project: Project) -> tuple[Path, ...]:
+    """What a project's first increment brings along; ask before it is made. Empty where there is all of it."""
+    path = project.state.resolve() / placing.IGNORE_FILE
+    return () if path.exists() else (path,)
+
+
 def commit_if_asked(
-    request: CommittingRequest, increment: Increment, what: str, staged: Staged | None = None
+    request: CommittingRequest,
+    increment: Increment,
+    what: str,
+    staged: Staged | None = None,
+    also: tuple[Path, ...] = (),
 ) -> str | None:
     """Commit the increment's files as `NNNN: what` where the request asks for it.
 
@@ -37,6 +49,7 @@ def commit_if_asked(
         increment: whose.
         what: what happened, one line.
         staged: what `check_if_asked` gave before the work.
+        also: files beside the increment, see `first_files`.
 
     Returns:
         The commit, hexadecimal; None where it was not asked for, nothing had changed, or there is no repository.
@@ -47,12 +60,12 @@ def commit_if_asked(
     if not request.commit:
         return None
     try:
-        return commits.commit(increment, what, staged)
+        return commits.commit(increment, what, staged, also)
     except SpecweaveError as error:
         raise type(error)(
             error.code,
             f"{increment.id}: {what}; but that was not committed: {error.message}",
-            next_step=f"{error.next_step}; the commit alone is then made by `{commits.by_hand(increment, what)}`",
+            next_step=f"{error.next_step}; the commit alone is then made by `{commits.by_hand(increment, what, also)}`",
             details={**error.details, "increment": increment.id},
         ) from error
 

@@ -61,10 +61,25 @@ def test_a_new_increment_is_one_commit(project: GitProject) -> None:
     assert result.commit == project.git("rev-parse", "HEAD").strip()
     assert f"Committed as `{result.commit[:7]}`." in result.text()
     assert subjects(project) == ["0001: created", "first"]
-    assert {Path(name).parent.as_posix() for name in project.committed_files()} == {
+    assert {Path(name).parent.as_posix() for name in project.committed_files() - {".specweave/.gitignore"}} == {
         ".specweave/increments/0001-faster-start"
     }
-    assert staged(project) == before
+    assert staged(project)[0] == before[0]
+
+
+def test_the_first_increment_is_committed_with_what_keeps_local_files_out_of_git(project: GitProject) -> None:
+    type_(project, "/sw:inc one --commit")
+    assert ".specweave/.gitignore" in project.committed_files()
+    assert project.git("status", "--porcelain") == ""
+    type_(project, "/sw:inc two --commit")
+    assert {Path(name).parts[2] for name in project.committed_files()} == {"0002-two"}
+
+
+def test_a_gitignore_that_somebody_wrote_is_left_to_them(project: GitProject) -> None:
+    project.write(".specweave/.gitignore", "local/\n")
+    type_(project, "/sw:inc one --commit")
+    assert ".specweave/.gitignore" not in project.committed_files()
+    assert project.git("status", "--porcelain") == "?? .specweave/.gitignore\n"
 
 
 def test_the_life_of_an_increment_is_a_commit_for_each_step(project: GitProject) -> None:

@@ -75,8 +75,9 @@ def run(request: AdoptRequest, context: Context) -> AdoptResult:
     if request.dry_run:
         return AdoptResult(increment=None, number=None, title=name, folder=None, report=report, revision=None)
     committing.check_if_asked(request, context.project)
+    also = committing.first_files(context.project)
     increment = adopting.create(context, draft, name=name, kind=request.type, links=links)
-    commit = committing.commit_if_asked(request, increment, f"adopted {draft.source}")
+    commit = committing.commit_if_asked(request, increment, f"adopted {draft.source}", also=also)
     return AdoptResult(
         increment=increment.id,
         number=increment.number,

@@ -81,6 +81,7 @@ def run(request: IncRequest, context: Context) -> IncResult:
     from specweave.operations import committing  # noqa: PLC0415
 
     committing.check_if_asked(request, context.project)
+    also = committing.first_files(context.project)
     if request.branch:
         branches.require_branchable(context.project, _expected_id(request.title, context))
     links = tuple(store.find(context.project, link).id for link in request.links)
@@ -92,7 +93,7 @@ def run(request: IncRequest, context: Context) -> IncResult:
     if request.branch:
         branches.switch_to_new(increment)
     metadata = increment.metadata()
-    commit = committing.commit_if_asked(request, increment, "created")
+    commit = committing.commit_if_asked(request, increment, "created", also=also)
     return IncResult(
         increment=increment.id,
         number=increment.number,
