@@ -31,7 +31,7 @@ def test_a_service_that_a_person_broke_fails_its_own_tests_and_stays_as_it_was_e
     assert [change["path"] for change in second["changes"] if change["action"] == "conflict"] == ["api/predict.py"]
     assert predict.read_text("utf-8") == edited
     tasks = {task["id"]: task for task in run(workspace, "sw", "status", "0043")["increments"][0]["tasks"]}
-    assert (tasks["T-002"]["done"], tasks["T-002"]["passed"]) == (False, False)
+    assert (tasks["T-002"]["done"], tasks["T-002"]["standing"]) == (False, "failed")
 
 
 def run(workspace: Path, *words: str, status: int = 0) -> dict[str, Any]:

@@ -237,6 +237,7 @@ def test_the_outcome_stands_under_its_task_and_in_the_state(context: Context) ->
         "status": "completed",
         "evidence": "reports/002-status.md",
         "passed": True,
+        "uncovered": (),
         "task_digest": tasks.find(increment, "T-001").text_digest,
         "content_digest": None,
     }

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from specweave.errors import OperationError
+from specweave.increments import test_cases
+from specweave.increments.test_cases import Case, Results
 from specweave.operations import test_results
-from specweave.operations.test_results import Case, Results
 
 
 def results_of(tmp_path: Path, text: str) -> Results:
@@ -76,7 +77,7 @@ def test_a_test_that_names_no_criterion_in_question_counts_for_all_of_them() -> 
     "name", ["test_mac_01", "test_back_1", "test_ac", "test_ac_x", "factory-5", "test_ac1", "ac_us1"]
 )
 def test_other_words_name_no_criterion(name: str) -> None:
-    assert test_results.same_criterion(name) is None
+    assert test_cases.same_criterion(name) is None
 
 
 @given(st.integers(1, 99) | st.none(), st.integers(1, 99), st.sampled_from("_-"), st.booleans())
@@ -86,13 +87,13 @@ def test_every_way_to_write_a_criterion_means_the_same(
     written = f"AC-{number:02d}" if story is None else f"AC-US{story}-{number:02d}"
     in_a_name = "test_" + written.replace("-", between) + "_holds"
     in_a_name = in_a_name if capitals else in_a_name.lower()
-    assert test_results.same_criterion(in_a_name) == test_results.same_criterion(written) == (story, number)
+    assert test_cases.same_criterion(in_a_name) == test_cases.same_criterion(written) == (story, number)
 
 
 def test_what_a_report_holds_is_read_back_and_anything_else_is_not(tmp_path: Path) -> None:
     cases = (Case(name="a", result="passed"), Case(name="b", result="failed", message="no", criteria=("AC-01",)))
     data = {"cases": Results(cases).as_data()}
     assert data["cases"][0]["name"] == "b"
-    assert test_results.from_data(data) == Results((cases[1], cases[0]))
+    assert test_cases.from_data(data) == Results((cases[1], cases[0]))
     for other in ({}, {"cases": []}, {"cases": 3}, {"cases": [{"name": 1}]}):
-        assert test_results.from_data(other) is None
+        assert test_cases.from_data(other) is None

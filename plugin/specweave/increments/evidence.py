@@ -14,14 +14,14 @@ from specweave.command import Context
 from specweave.errors import InvalidInputError
 from specweave.files import atomic, ledger
 from specweave.files.quoting import json as json_text
-from specweave.increments import binding, criteria, frontmatter_values, life_cycle, repository, store, tasks
+from specweave.increments import binding, criteria, frontmatter_values, life_cycle, repository, store, tasks, test_cases
 from specweave.increments import content as contents
 from specweave.increments.content import Content
 from specweave.increments.metadata import status_of
 from specweave.increments.report_page import page
 from specweave.increments.reports import FOLDER, PackageReference, ReportData, files, newest, next_number, reports
 from specweave.increments.repository import Head
-from specweave.increments.standings import is_done, shown_criteria, shown_state, standing, standings
+from specweave.increments.standings import is_done, is_measured, shown_criteria, shown_state, standing, standings
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Outcome, Task
 from specweave_runtime.deployment_state import timestamp
@@ -36,6 +36,7 @@ __all__ = [
     "attach",
     "files",
     "is_done",
+    "is_measured",
     "newest",
     "record",
     "reports",
@@ -131,7 +132,7 @@ def record(
             duration_s=round(max(0.0, (finished - started).total_seconds()), 3),
             actor=context.actor,
             commit=head.commit,
-            dirty=head.dirty,
+            dirty=head.dirty or bool(repository.unsaved(increment.project.root, about.files.keys())),
             package=package,
             environment=environment,
             data=dict(data),
@@ -265,6 +266,8 @@ def _mark(
         for task_id, state in states.items():
             before = known.get(task_id)
             known[task_id] = {**(before if isinstance(before, dict) else {}), **state}
+            if not state["uncovered"]:
+                del known[task_id]["uncovered"]
         if life_cycle.meaning(status_of(document.get("status"))) == "planned":
             life_cycle.advance(
                 document,
@@ -288,6 +291,7 @@ def _state(increment: Increment, task: Task, report: ReportData, content: Conten
         "status": "completed" if report.passed else "pending",
         "evidence": report.page,
         "passed": report.passed,
+        "uncovered": list(test_cases.uncovered(report.data, task.criteria)),
         "task_digest": task.text_digest,
         "content_digest": about.short,
     }

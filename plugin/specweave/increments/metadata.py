@@ -67,6 +67,7 @@ class TaskState(Part):
         status: `completed` after a run that passed, else `pending`.
         evidence: path of the newest report, relative to the increment.
         passed: whether that run passed.
+        uncovered: criteria of the task that no test of that run was about, where its tests name criteria.
         task_digest, content_digest: of the task's text and of what the report is about, when it was made; None where
             that was not kept.
     """
@@ -74,6 +75,7 @@ class TaskState(Part):
     status: Annotated[str, BeforeValidator(status_of)] = "pending"
     evidence: OptionalText = None
     passed: Annotated[bool, BeforeValidator(lambda value: value is True)] = False
+    uncovered: Annotated[tuple[str, ...], BeforeValidator(_texts)] = ()
     task_digest: OptionalText = None
     content_digest: OptionalText = None
 

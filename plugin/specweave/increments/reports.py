@@ -94,7 +94,8 @@ class ReportData(BaseModel):
         line = (
             f"[{self.stem}]({self.page}) {'passed' if self.passed else 'failed'} · {self.finished:%Y-%m-%d %H:%M} UTC"
         )
-        return line + (f" · commit {self.commit[:7]}" if self.commit else "")
+        changed = " with local changes" if self.dirty else ""
+        return line + (f" · commit {self.commit[:7]}{changed}" if self.commit else "")
 
 
 def newest(

@@ -56,6 +56,27 @@ def head(root: Path, increment: Path | None = None) -> Head:
         return Head(commit[0], dirty=bool(changed))
 
 
+def unsaved(root: Path, names: Collection[str]) -> tuple[str, ...]:
+    """Those of some files that the commit at hand does not hold as they are: changed since, staged, or never added.
+
+    Args:
+        root: of the project.
+        names: relative to it; what is not there, or ignored, does not count.
+    """
+    present = [name for name in names if (root / name).exists()]
+    with opened(root) as repository:
+        if repository is None or not present:
+            return ()
+        paths = git_program.literal(*(root / name for name in present))
+        changed = _lines(
+            repository, "--no-optional-locks", "status", "--porcelain", "-z", "--untracked-files=all", "--", *paths,
+            separator="\0",
+        )  # fmt: skip
+        top = Path(repository.working_tree_dir or root).resolve()
+        found = {top / line[3:] for line in changed}
+        return tuple(name for name in present if (root / name) in found)
+
+
 def common_folder(root: Path) -> Path | None:
     """The git folder that all worktrees share."""
     with opened(root) as repository:

@@ -51,13 +51,23 @@ def shown_criteria(everything: Sequence[Task], found: Mapping[str, tuple[Standin
         found: how they stand.
     """
     shown: dict[str, bool] = {}
-    measurable: set[str] = set()
     for task in everything:
-        for criterion in task.criteria:
-            shown[criterion] = shown.get(criterion, True) and found[task.id][0] == "passed"
-            if binding.needs_evidence(task) or task.passed is not None:
-                measurable.add(criterion)
-    return {criterion: passed for criterion, passed in shown.items() if criterion in measurable}
+        if is_measured(task):
+            for criterion in task.criteria:
+                shows = found[task.id][0] == "passed" and criterion not in task.uncovered
+                shown[criterion] = shown.get(criterion, True) and shows
+    unfinished = {
+        criterion
+        for task in everything
+        if not is_measured(task) and not is_done(task, found[task.id][0])
+        for criterion in task.criteria
+    }
+    return {criterion: passed and criterion not in unfinished for criterion, passed in shown.items()}
+
+
+def is_measured(task: Task) -> bool:
+    """Whether a command or a test can show a task, or a report there is does."""
+    return binding.needs_evidence(task) or task.passed is not None
 
 
 def shown_state(everything: Sequence[Task], found: Mapping[str, tuple[Standing, str]], state: State) -> State:

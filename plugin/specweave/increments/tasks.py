@@ -56,6 +56,7 @@ class Task:
         user_story: id, `US-001`.
         evidence: path of the newest report, relative to the increment.
         passed: whether that evidence passed, None without one.
+        uncovered: those of its criteria that no test of the newest run was about.
         document: the file that holds it.
         line: its first line, from 1.
         claimed: its box is ticked and nothing shows it: somebody says so.
@@ -74,6 +75,7 @@ class Task:
     user_story: str | None
     evidence: str | None
     passed: bool | None
+    uncovered: tuple[str, ...]
     document: str
     line: int
     claimed: bool
@@ -208,6 +210,7 @@ def _task(place: Place, document: Document, state: TaskState | None, names: "_Na
         user_story=story[0] if story else None,
         evidence=reported or shown,
         passed=state.passed if state is not None and reported else None,
+        uncovered=state.uncovered if state is not None and reported else (),
         document=names.document,
         line=place.line + 1,
         claimed=marked == "completed" and reported is None,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from specweave.files.quoting import code_span
-from specweave.increments import binding, criteria, evidence, tasks
+from specweave.increments import binding, content, criteria, evidence, repository, tasks
 from specweave.increments.criteria import Criterion
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Standing, Task
@@ -76,9 +76,19 @@ def _of_criterion(
         action = f"name {criterion.id} in `**Satisfies ACs**` of the task that shows it"
         state: State = "claimed" if criterion.marked else "none"
         yield Gap(criterion.id, criterion.text, state, None, why, None, action)
+    measured = [task for task in satisfying if evidence.is_measured(task)]
     for task in satisfying:
-        if found[task.id][0] != "passed":
+        stands = found[task.id][0]
+        if stands == "passed" and criterion.id in task.uncovered:
+            why = f"none of the tests of {task.id} is about it"
+            action = f"name it in the test that shows it, as in `test_{_as_name(criterion.id)}_…`"
+            yield Gap(criterion.id, criterion.text, "none", task.id, why, None, action)
+        elif stands != "passed" and (task in measured or not measured or not evidence.is_done(task, stands)):
             yield _gap(increment, criterion.id, criterion.text, task, found[task.id])
+
+
+def _as_name(criterion: str) -> str:
+    return criterion.lower().replace("-", "_")
 
 
 def _gap(increment: Increment, criterion: str | None, text: str, task: Task, standing: tuple[Standing, str]) -> Gap:
@@ -96,10 +106,19 @@ def _gap(increment: Increment, criterion: str | None, text: str, task: Task, sta
     if task.run is not None:
         action = f"{task.run.split()[0]} is not built yet: only people can say that {task.id} is done"
     elif stands in {"claimed", "skipped"} or criterion is not None:
-        action = f"give {task.id} a `**Test**` or `**Run**` line that shows it"
+        action = f"give {task.id} a `**Test**` or `**Run**` line that shows it, or close it with `--reason`"
     else:
         action = f"do {task.id}, then tick it in {task.document}"
     return Gap(criterion, text, state, task.id, reason, None, action)
+
+
+def unsaved(increment: Increment) -> tuple[str, ...]:
+    """The project's files that the tasks' evidence is about and that the commit at hand does not hold as they are."""
+    names: dict[str, None] = {}
+    for task in tasks.read(increment):
+        if task.test is not None and task.passed:
+            names |= dict.fromkeys(content.of_task(increment, task).files)
+    return repository.unsaved(increment.project.root, names)
 
 
 def in_short(missing: Sequence[Gap]) -> list[str]:

@@ -10,10 +10,10 @@ from specweave.command import Context, Progress
 from specweave.errors import OperationError
 from specweave.files.atomic import coded_errors
 from specweave.increments.store import Increment
+from specweave.increments.test_cases import Results
 from specweave.model_packages.store import Package
 from specweave.operations import test_results
 from specweave.operations.service_environment import ensure, interpreter
-from specweave.operations.test_results import Results
 
 TESTS = "api/tests"
 _REQUIREMENTS = ("api/requirements.txt", "api/tests/requirements.txt")

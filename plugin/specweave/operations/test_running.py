@@ -14,8 +14,9 @@ from specweave.files.atomic import coded_errors
 from specweave.files.quoting import code_block, code_span
 from specweave.files.quoting import markdown as quoted
 from specweave.host import without_credentials
+from specweave.increments import test_cases
+from specweave.increments.test_cases import Results
 from specweave.operations import test_results
-from specweave.operations.test_results import Results
 
 OPERATION = "test"
 
@@ -67,7 +68,7 @@ class TestRun:
         return f"{self.results.ran} tests passed" if self.results else "it ended with exit status 0"
 
     def data(self) -> dict[str, object]:
-        """For the report; `test_results.from_data` reads it back."""
+        """For the report; `test_cases.from_data` reads it back."""
         cases = self.results.as_data() if self.results else []
         return {
             "exit_status": self.exit_status,
@@ -130,8 +131,8 @@ def judged(run: TestRun, criteria: Iterable[str]) -> TestRun:
     skipped: set[tuple[int | None, int] | None] = set()
     shown: set[tuple[int | None, int] | None] = set()
     for case in run.results.cases:
-        (skipped if case.result == "skipped" else shown).update(map(test_results.same_criterion, case.criteria))
-    unshown = (name for name in criteria if (key := test_results.same_criterion(name)) in skipped and key not in shown)
+        (skipped if case.result == "skipped" else shown).update(map(test_cases.same_criterion, case.criteria))
+    unshown = (name for name in criteria if (key := test_cases.same_criterion(name)) in skipped and key not in shown)
     return replace(run, unshown=tuple(unshown))
 
 

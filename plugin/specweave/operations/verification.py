@@ -7,17 +7,16 @@ from specweave.command import Context
 from specweave.errors import NotFoundError
 from specweave.files.quoting import code_span
 from specweave.files.quoting import markdown as quoted
-from specweave.increments import criteria, evidence, reports, tasks
+from specweave.increments import criteria, evidence, reports, tasks, test_cases
 from specweave.increments.criteria import Criterion
 from specweave.increments.reports import ReportData
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Standing, Task
-from specweave.operations import test_results
+from specweave.increments.test_cases import Results
 from specweave.operations.sw.verify import Check, CriterionVerdict, Proof, Verdict
 from specweave.operations.task_binding import Bound, Person, Standings, Tested, done, ordered
 from specweave.operations.task_running import Ran, check_of, run_claimed
 from specweave.operations.task_schedule import Tracker
-from specweave.operations.test_results import Results
 
 _VERDICTS: Mapping[Standing, Verdict] = {"passed": "passed", "failed": "failed", "stale": "stale", "claimed": "claimed"}
 # From what is furthest from meeting a criterion.
@@ -107,9 +106,9 @@ def markdown(verification: Verification) -> str:
 
 
 def _find(demanded: Sequence[Criterion], wanted: str, increment: Increment) -> Criterion:
-    key = test_results.same_criterion(wanted)
+    key = test_cases.same_criterion(wanted)
     for criterion in demanded:
-        if criterion.id == wanted or (key is not None and test_results.same_criterion(criterion.id) == key):
+        if criterion.id == wanted or (key is not None and test_cases.same_criterion(criterion.id) == key):
             return criterion
     known = ", ".join(criterion.id for criterion in demanded) or "none"
     raise NotFoundError(
@@ -155,10 +154,10 @@ def _waits_for(increment: Increment, task: Task) -> list[str]:
 def _verdict(
     increment: Increment, criterion: Criterion, everything: Sequence[Task], found: Standings
 ) -> CriterionVerdict:
-    proofs = [
-        _proof(increment, criterion, task, found[task.id]) for task in everything if criterion.id in task.criteria
-    ]
-    worst = min(proofs, key=lambda proof: _STRENGTH.index(proof.result), default=None)
+    satisfying = [task for task in everything if criterion.id in task.criteria]
+    proofs = [_proof(increment, criterion, task, found[task.id]) for task in satisfying]
+    judged = [proof for task, proof in zip(satisfying, proofs, strict=True) if _counts(task, satisfying, found)]
+    worst = min(judged, key=lambda proof: _STRENGTH.index(proof.result), default=None)
     return CriterionVerdict(
         id=criterion.id,
         text=criterion.text,
@@ -166,6 +165,12 @@ def _verdict(
         why=worst.why if worst else "no task satisfies it",
         proofs=proofs,
     )
+
+
+def _counts(task: Task, satisfying: Sequence[Task], found: Standings) -> bool:
+    """Whether a task decides about a criterion: what a person did takes nothing from what the others show."""
+    done_by_person = not evidence.is_measured(task) and evidence.is_done(task, found[task.id][0])
+    return not done_by_person or not any(evidence.is_measured(other) for other in satisfying)
 
 
 def _proof(increment: Increment, criterion: Criterion, task: Task, standing: tuple[Standing, str]) -> Proof:
@@ -179,6 +184,8 @@ def _proof(increment: Increment, criterion: Criterion, task: Task, standing: tup
         why = f"{first.name}: {first.message}".removesuffix(": ")
     elif result == "failed" and report is not None and isinstance(report.data.get("message"), str):
         why = f"{why}: {report.data['message'].partition(chr(10))[0][:_MESSAGE_CHARACTERS]}"
+    elif result == "passed" and criterion.id in task.uncovered:
+        result, why = "none", "none of its tests is about this criterion"
     elif result == "none" and not why:
         why = "it was left out" if standing[0] == "skipped" else "nothing was run for it yet"
     return Proof(
@@ -196,7 +203,7 @@ def _proof(increment: Increment, criterion: Criterion, task: Task, standing: tup
 
 def _results(report: ReportData | None, criterion: Criterion, task: Task) -> Results:
     """The tests of a task that count for a criterion."""
-    results = test_results.from_data(report.data) if report else None
+    results = test_cases.from_data(report.data) if report else None
     cases = results.cases if results else ()
     return Results(tuple(case for case in cases if case.is_about(criterion.id, task.criteria)))
 

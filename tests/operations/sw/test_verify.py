@@ -12,8 +12,10 @@ from specweave import slash_line
 from specweave.command import Context
 from specweave.errors import NotFoundError
 from specweave.host import RealHost
-from specweave.increments import claims, reports, store, tasks
+from specweave.increments import claims, criteria, reports, store, tasks
 from specweave.increments.store import Increment
+from specweave.operations import completion
+from specweave.operations.sw.done import DoneResult
 from specweave.operations.sw.verify import VerifyResult
 from specweave.project import Project
 
@@ -100,20 +102,67 @@ def test_a_criterion_that_is_broken_is_named_with_its_test_and_its_box_is_untick
         "def test_ac_us1_02_date(): pass\n"
     )
     (context.project.root / "bill.txt").write_text("3")
-    increment = work(context, task(1, "AC-US1-01, AC-US1-02, AC-US1-03", f"{PYTEST} test_bills.py"))
-    assert verify(context).passed
+    increment = work(context, task(1, "AC-US1-01, AC-US1-02", f"{PYTEST} test_bills.py"))
+    assert [criterion.result for criterion in verify(context).criteria][:2] == ["passed", "passed"]
     (context.project.root / "bill.txt").write_text("4")
     result = verify(context)
     assert not result.passed
-    first, second, third = result.criteria
+    first, second, _ = result.criteria
     assert (first.result, first.proofs[0].tests) == ("failed", {"passed": 0, "failed": 1, "skipped": 0})
     assert first.why.startswith("test_bills.test_ac_us1_01_adds_up: AssertionError")
     assert first.proofs[0].not_passed == ["test_bills.test_ac_us1_01_adds_up"]
     # A test that names a criterion counts for that one alone; the task as a whole has failed all the same.
     assert (second.result, second.proofs[0].tests["passed"]) == ("failed", 1)
-    assert third.proofs[0].tests == {}
     assert "[x]" not in (increment.folder / "spec.md").read_text()
     assert "`test_bills.test_ac_us1_01_adds_up`" in (increment.folder / result.report).read_text()
+
+
+def test_a_criterion_that_no_test_is_about_is_not_shown_by_tests_of_others(context: Context) -> None:
+    tests = context.project.root / "test_bills.py"
+    tests.write_text("def test_ac_us1_01_adds_up(): pass\n")
+    increment = work(context, task(1, "AC-US1-01, AC-US1-02", f"{PYTEST} test_bills.py"))
+    first, second, _ = verify(context).criteria
+    assert (first.result, second.result) == ("passed", "none")
+    assert second.why == "none of its tests is about this criterion"
+    boxes = [criterion.marked for criterion in criteria.read(increment).criteria]
+    assert boxes == [True, False, False]
+    assert [gap.why for gap in completion.gaps(increment) if gap.criterion == "AC-US1-02"] == [
+        "none of the tests of T-001 is about it"
+    ]
+    # A test that names no criterion counts for all of its task's.
+    tests.write_text("def test_ac_us1_01_adds_up(): pass\ndef test_everything(): pass\n")
+    assert [criterion.result for criterion in verify(context).criteria][:2] == ["passed", "passed"]
+
+
+def test_what_a_person_did_takes_nothing_from_what_a_test_shows(context: Context) -> None:
+    increment = work(context, task(1, "AC-US1-01", f"**Test**: {PYTHON} -c pass"), task(2, "AC-US1-01"))
+    assert verify(context).criteria[0].result == "none", "the person's part is still to be done"
+    document = increment.folder / "tasks.md"
+    before, heading, after = document.read_text().partition("### T-002")
+    document.write_text(before + heading + after.replace("[ ] pending", "[x] completed"))
+    assert verify(context).criteria[0].result == "passed"
+    assert criteria.read(increment).criteria[0].marked
+    assert "AC-US1-01" not in {gap.criterion for gap in completion.gaps(increment)}
+
+
+def test_done_names_the_files_that_only_this_folder_has(context: Context) -> None:
+    root = context.project.root
+    increment = work(context, task(1, "AC-US1-01, AC-US1-02, AC-US1-03", script(context, "one.py")))
+    for words in ("init -q", "config user.email a@example.org", "config user.name A", "add .specweave"):
+        subprocess.run(["git", *words.split()], cwd=root, check=True)
+    subprocess.run(["git", "commit", "-qm", "begin"], cwd=root, check=True)
+    do(context)
+    assert " with local changes\n" in (increment.folder / "tasks.md").read_text()
+    call = slash_line.parse("/sw:done 1")
+    result = call.command.run(call.request, context)
+    assert isinstance(result, DoneResult)
+    assert (result.passed, result.unsaved) == (True, ["one.py"])
+    assert "`one.py` is not committed as it stands here" in result.text()
+    subprocess.run(["git", "add", "one.py"], cwd=root, check=True)
+    subprocess.run(["git", "commit", "-qm", "the script"], cwd=root, check=True)
+    again = call.command.run(call.request, context)
+    assert isinstance(again, DoneResult)
+    assert again.unsaved == []
 
 
 def test_a_criterion_whose_own_tests_were_all_skipped_is_not_shown(context: Context) -> None:

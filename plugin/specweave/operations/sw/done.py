@@ -48,11 +48,14 @@ class DoneResult(CommittingResult):
     status: str
     missing: list[Missing]
     unproven: list[str]
+    unsaved: list[str] = Field([], description="Files that evidence is about and that no commit holds as they are.")
     reason: str | None = None
     revision: str
 
     def text(self) -> str:
         """The result in a few lines of markdown, ending with the next step."""
+        from specweave.files.quoting import code_span  # noqa: PLC0415 - a listing must stay cheap
+
         number = self.increment.partition("-")[0]
         if self.missing and not self.passed:
             return "\n".join(self._refusal(number))
@@ -63,6 +66,11 @@ class DoneResult(CommittingResult):
             lines.append(f"Closed without evidence of {', '.join(self.unproven)}; the reason is kept in metadata.json.")
         else:
             lines.append("Every criterion has passing evidence of the present content.")
+        if self.unsaved:
+            lines.append(
+                f"Nobody else has that content: {', '.join(map(code_span, self.unsaved))} "
+                f"{'is' if len(self.unsaved) == 1 else 'are'} not committed as it stands here. Commit first."
+            )
         return "\n".join([*lines, *self.commit_lines(), "", f"Next: `/sw:archive {number}` puts it away."])
 
     def _refusal(self, number: str) -> list[str]:
@@ -119,6 +127,7 @@ def run(request: DoneRequest, context: Context) -> DoneResult:
         status=increment.metadata().status,
         missing=[Missing.model_validate(asdict(gap)) for gap in missing],
         unproven=unproven,
+        unsaved=list(completion.unsaved(increment)),
         reason=request.reason,
         revision=store.revision(increment),
         commit=commit,
