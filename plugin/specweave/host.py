@@ -137,8 +137,7 @@ class RealHost:
             HostError: `program-missing` when it cannot be started, `timeout` when it takes longer than `timeout_s`.
         """
         started = time.monotonic()
-        if shutil.which(argv[0]) is None:
-            raise _program_missing(argv[0], "it is not there, or no program")
+        require_program(argv[0], cwd)
         try:
             process = subprocess.Popen(
                 _leashed(argv),
@@ -285,6 +284,16 @@ def _leashed(argv: Sequence[str], cores: Sequence[int] = ()) -> list[str]:
 def _require_started(program: str, returncode: int, stderr: Sequence[str]) -> None:
     if returncode == leash.NOT_STARTED and stderr and stderr[0].startswith(leash.CANNOT_START):
         raise _program_missing(program, stderr[0].rpartition(": ")[2].strip())
+
+
+def require_program(program: str, cwd: Path | None = None) -> None:
+    """Refuse a program that cannot be started from a folder; one without a slash is looked for on PATH.
+
+    Raises:
+        HostError: `program-missing`.
+    """
+    if shutil.which(str((cwd or Path()) / program) if "/" in program else program) is None:
+        raise _program_missing(program, "it is not there, or no program")
 
 
 def _program_missing(program: str, reason: str) -> HostError:

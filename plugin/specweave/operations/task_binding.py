@@ -7,12 +7,13 @@ from typing import get_args
 
 from specweave import slash_line
 from specweave.command import AnyCommand, Context, Request
-from specweave.errors import ConflictError, InvalidInputError, NotFoundError, SpecweaveError
+from specweave.errors import ConflictError, HostError, InvalidInputError, NotFoundError, SpecweaveError
+from specweave.host import require_program
 from specweave.increments import graph, tasks
 from specweave.increments.standings import is_done
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Standing, Task
-from specweave.operations.sw.do import Reason
+from specweave.operations.sw.do import BROKEN, Reason
 from specweave.slash_line import Call
 
 Standings = Mapping[str, tuple[Standing, str]]
@@ -118,24 +119,23 @@ def bind(increment: Increment, task: Task, context: Context) -> Bound | Tested |
         SpecweaveError: what the command's question of approval raises, such as for a document that is invalid.
     """
     if task.run is None:
-        return tested(task, context) if task.test is not None else _by_hand(task, "no-command", "")
+        return _startable(task, context) if task.test is not None else _by_hand(task, "no-command", "")
     try:
         call = slash_line.parse(task.run)
     except NotFoundError:
         name = task.run.split()[0]
         because = f"{name} is not built yet."
-        return tested(task, context) if task.test is not None else _by_hand(task, "not-built", because)
+        return _startable(task, context) if task.test is not None else _by_hand(task, "not-built", because)
     except InvalidInputError as error:
         return _invalid(task, "Run", error.message)
     if call.entry.group == "sw" and call.entry.name in {"do", *_DECISIONS}:
         why = "cannot run itself" if call.entry.name == "do" else "is for people to decide, and shows nothing"
         action = f"Give {task.id} another **Run** line: `sw {call.entry.name}` {why}."
         return Person(task, "command-invalid", action)
-    bound = _bound(increment, task, call)
-    question = bound.command.question(bound.request, context)
-    if question and not (context.approved and context.answered in {None, question}):
-        return _approval(task, bound.line, question)
-    return bound
+    check = tested(task, context) if task.test is not None else None
+    if isinstance(check, Person) and check.reason in BROKEN:
+        return check
+    return _agreed(_bound(increment, task, call), context)
 
 
 def tested(task: Task, context: Context) -> Tested | Person:
@@ -155,6 +155,12 @@ def tested(task: Task, context: Context) -> Tested | Person:
     if not argv or "=" in argv[0]:
         return _invalid(task, "Test", "it begins with no program; variables are set by `env NAME=value program`")
     return Tested(task, argv, line)
+
+
+def not_started(task: Task, error: HostError) -> Person:
+    """A task whose test names a program that cannot be started."""
+    way = f"{error.message}; {error.next_step}"
+    return Person(task, "cannot-start", f"Correct the **Test** line of {_place(task)}, or what it needs: {way}.")
 
 
 def first_to_ask(people: Iterable[Person]) -> list[Person]:
@@ -192,8 +198,29 @@ def _by_hand(task: Task, reason: Reason, because: str) -> Person:
 
 
 def _invalid(task: Task, field: str, problem: str) -> Person:
-    action = f"Correct the **{field}** line of {task.id} in {task.document}, line {task.line}: {problem}."
-    return Person(task, "command-invalid", action)
+    return Person(task, "command-invalid", f"Correct the **{field}** line of {_place(task)}: {problem}.")
+
+
+def _agreed(bound: Bound, context: Context) -> Bound | Person:
+    question = bound.command.question(bound.request, context)
+    if question and not (context.approved and context.answered in {None, question}):
+        return _approval(bound.task, bound.line, question)
+    return bound
+
+
+def _place(task: Task) -> str:
+    return f"{task.id} in {task.document}, line {task.line}"
+
+
+def _startable(task: Task, context: Context) -> Tested | Person:
+    """The test of a task that nothing comes before: its program has to be there already."""
+    step = tested(task, context)
+    if isinstance(step, Tested):
+        try:
+            require_program(step.argv[0], context.project.root)
+        except HostError as error:
+            return not_started(task, error)
+    return step
 
 
 def _approval(task: Task, line: str, question: str) -> Person:

@@ -12,7 +12,7 @@ from specweave.increments import claims, evidence, life_cycle, reports, tasks
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Task
 from specweave.operations import test_running
-from specweave.operations.task_binding import Bound, Person, Tested, bind, claimed, person_for, tested
+from specweave.operations.task_binding import Bound, Person, Tested, bind, claimed, not_started, person_for, tested
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +132,9 @@ def run_test(step: Tested, increment: Increment, context: Context) -> Ran | Pers
     except SpecweaveError as error:
         if error.code == "cancelled":
             raise
-        if isinstance(error, HostError) and error.code == "program-missing":
-            return Person(step.task, "tool-missing", f"{error.message}: {error.next_step}, then run it again.")
+        # After a command that passed, the failure has to be on record: else what the command shows would do.
+        if isinstance(error, HostError) and error.code == "program-missing" and step.task.run is None:
+            return not_started(step.task, error)
         passed, message, data, body = False, error.message, error.as_dict(), _body(error)
         next_step, exit_status = error.next_step, None
     else:

@@ -13,6 +13,7 @@ from specweave.errors import ConflictError, SpecweaveError
 from specweave.increments import evidence, graph, life_cycle, tasks
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Task
+from specweave.operations.sw.do import BROKEN
 from specweave.operations.task_binding import Person, Standings, done, first_to_ask, ordered, ready
 from specweave.operations.task_running import Ran, run_task
 
@@ -43,8 +44,8 @@ class Outcome:
     """What was run, and why no more.
 
     Attributes:
-        stopped: `completed` when nothing in question is left, `failed` after a failure, `waiting` when all that is
-            ready waits for a person, `dry-run`.
+        stopped: `completed` when nothing in question is left, `failed` after a failure and where a line cannot be run
+            as it is written, `waiting` when all that is ready waits for a person, `dry-run`.
         ran: in the order they ended.
         waiting: tasks that are ready and wait for a person or an assistant.
     """
@@ -148,7 +149,8 @@ class _Schedule:
             failure = self._take(task, step) or failure
         if isinstance(failure, BaseException):
             raise failure
-        return self._outcome(failed=failure is not None)
+        broken = not self.wanted.dry_run and any(person.reason in BROKEN for person in self.waiting.values())
+        return self._outcome(failed=failure is not None or broken)
 
     def _startable(self) -> Iterator[Task]:
         """What may be started now, by the documents as they are now: a command may have changed them."""

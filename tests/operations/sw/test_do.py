@@ -187,17 +187,52 @@ def test_no_test_is_run_where_the_project_does_not_allow_it(context: Context) ->
         ("true && false", "command-invalid", "&& needs a shell"),
         ("echo 'open", "command-invalid", "no closing quotation"),
         ("A=1 true", "command-invalid", "env NAME=value"),
-        ("no-such-program-here --all", "tool-missing", "no-such-program-here"),
+        ("no-such-program-here --all", "cannot-start", "cannot start no-such-program-here"),
     ],
 )
-def test_a_line_that_cannot_be_run_waits_for_a_person_and_leaves_no_evidence(
+def test_a_line_that_cannot_be_run_is_a_failure_and_leaves_no_evidence(
     context: Context, line: str, reason: str, said: str
 ) -> None:
     increment = work(context, task(1, f"**Test**: {line}"))
     result = do(context)
     assert (ran(result), waiting(result)) == ([], [("T-001", reason)])
     assert said in result.waiting[0].action
+    assert (result.stopped, result.passed) == ("failed", False)
+    assert "Stopped: T-001 cannot be run.\nNext: Correct the **Test** line of T-001 in tasks.md" in result.text()
     assert not (increment.folder / "reports").exists()
+    dry = do(context, "0001 --dry-run")
+    assert (ran(dry), waiting(dry), dry.stopped) == ([], [("T-001", reason)], "dry-run")
+    assert "Nothing can be run now." in dry.text()
+    assert "runs them" not in dry.text()
+
+
+def test_a_program_of_the_project_is_found_from_its_root(context: Context) -> None:
+    program = context.project.root / "check"
+    program.write_text("#!/bin/sh\nexit 0\n")
+    program.chmod(0o755)
+    work(context, task(1, "**Test**: ./check"))
+    assert ran(do(context)) == [("T-001", True)]
+
+
+def test_a_command_whose_test_cannot_be_started_is_not_done(context: Context) -> None:
+    increment = work(
+        context,
+        task(1, "**Run**: /sw:inc 'Made'", "**Test**: no-such-program-here"),
+        task(2, "**Run**: /sw:inc 'Never'", "**Test**: true | false"),
+    )
+    result = do(context)
+    assert (ran(result), result.done, result.passed) == ([("T-001", False)], 0, False)
+    assert evidence.standing(increment, tasks.find(increment, "T-001")) == "failed"
+    assert waiting(do(context, "0001 --task T-002")) == [("T-002", "command-invalid")]
+    assert [increment.id for increment in store.list_all(context.project)] == ["0001-work", "0002-made"]
+
+
+def test_a_task_of_a_person_and_a_test_that_is_not_allowed_are_no_failures(context: Context) -> None:
+    (context.project.state / "config.yaml").unlink()
+    work(context, task(1), task(2, "**Test**: no-such-program-here"))
+    result = do(Context(Project(context.project.root), context.host))
+    assert (result.stopped, result.passed) == ("waiting", True)
+    assert dict(waiting(result)) == {"T-001": "no-command", "T-002": "tests-not-allowed"}
 
 
 def test_no_shell_sees_the_words_of_a_test(context: Context) -> None:

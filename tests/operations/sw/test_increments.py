@@ -156,7 +156,7 @@ def test_what_no_command_does_waits_for_a_person_and_the_rest_is_done(context: C
         "T-003": "command-invalid",
         "T-004": "command-invalid",
     }
-    assert (result["stopped"], result["passed"]) == ("waiting", True)
+    assert (result["stopped"], result["passed"]) == ("failed", False)
     path = increment.folder / "tasks.md"
     path.write_text(path.read_text().replace("[ ] pending", "[x] completed"))
     after = do(context)

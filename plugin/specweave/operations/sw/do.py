@@ -26,6 +26,7 @@ Reason = Literal[
     "approval",
     "tests-not-allowed",
     "tool-missing",
+    "cannot-start",
     "test-failed",
     "command-invalid",
     "no-command",
@@ -34,6 +35,8 @@ Reason = Literal[
 ]
 # What somebody has to do whole: the others take a word, a program or a correction.
 BY_HAND = frozenset({"no-command", "not-built", "test-failed"})
+# What cannot be run as it is written: as bad as a test that fails.
+BROKEN = frozenset({"cannot-start", "command-invalid"})
 
 
 class DoRequest(CommittingRequest):
@@ -96,8 +99,8 @@ class DoResult(CommittingResult):
     """What was run, why it stopped there, and what is left.
 
     Attributes:
-        stopped: `completed` when nothing in question is left to do, `failed` after a failure, `waiting` when all that
-            is ready waits for a person, `dry-run`.
+        stopped: `completed` when nothing in question is left to do, `failed` after a failure and where a line cannot
+            be run as it is written, `waiting` when all that is ready waits for a person, `dry-run`.
     """
 
     increment: str
@@ -120,25 +123,43 @@ class DoResult(CommittingResult):
         if self.claimed:
             named = ", ".join(task.task for task in self.claimed)
             lines += ["", f"Ticked by hand, without evidence: {named}."]
-        if self.waiting:
-            lines += ["", "Waiting for a person or an assistant:", ""]
-            lines += [f"- {waiting.task} {waiting.title}: {waiting.action}" for waiting in self.waiting]
-            lines += _details(self.waiting[0])
+        broken = [waiting for waiting in self.waiting if waiting.reason in BROKEN]
+        people = [waiting for waiting in self.waiting if waiting.reason not in BROKEN]
+        for heading, tasks in (
+            ("Cannot be run as it is written:", broken),
+            ("Waiting for a person or an assistant:", people),
+        ):
+            if tasks:
+                lines += ["", heading, ""]
+                lines += [f"- {waiting.task} {waiting.title}: {waiting.action}" for waiting in tasks]
+        lines += _details(people[0]) if people else []
         return "\n".join([*lines, "", *self.commit_lines(), self._next()])
 
     def _next(self) -> str:
         number = self.increment.partition("-")[0]
         if self.stopped == "dry-run":
-            return f"Next: `/sw:do {number}` runs them."
+            return self._of_dry_run(number)
         if self.stopped == "failed":
-            failed = next(run for run in self.ran if run.passed is False)
-            step = failed.next_step or "read its report and mend the cause"
-            return f"Stopped: {failed.task} failed: {failed.message}\nNext: {step}; then `/sw:do {number}` goes on."
+            return self._of_failure(number)
         if self.stopped == "waiting":
             return f"Next: once that is done, `/sw:do {number}` goes on."
         if self.done < self.total:
             return f"Next: `/sw:do {number}`."
         return f"Next: review the increment and its reports, then `/sw:done {number}`."
+
+    def _of_dry_run(self, number: str) -> str:
+        if self.ran:
+            return f"Next: `/sw:do {number}` runs them."
+        step = self.waiting[0].action if self.waiting else f"`/sw:next {number}`."
+        return f"Nothing can be run now.\n\nNext: {step}"
+
+    def _of_failure(self, number: str) -> str:
+        failed = next((run for run in self.ran if run.passed is False), None)
+        if failed is None:
+            broken = next(waiting for waiting in self.waiting if waiting.reason in BROKEN)
+            return f"Stopped: {broken.task} cannot be run.\nNext: {broken.action} Then `/sw:do {number}` goes on."
+        step = failed.next_step or "read its report and mend the cause"
+        return f"Stopped: {failed.task} failed: {failed.message}\nNext: {step}; then `/sw:do {number}` goes on."
 
 
 def _details(waiting: Waiting) -> list[str]:
