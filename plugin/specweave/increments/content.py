@@ -96,6 +96,15 @@ def of_task(increment: Increment, task: Task, file_digest: FileDigest = packages
     return with_tests(increment, task, content, file_digest)
 
 
+def inputs(increment: Increment, task: Task) -> Content:
+    """What a test of a task reads, as it is now: not what options name, which may be what the test writes.
+
+    Ask before the test runs: what is changed while it runs was not tested.
+    """
+    found = _tested(increment.project, task, options=False)
+    return Content({name: packages.digest(path) for name, path in found.items()})
+
+
 def with_tests(
     increment: Increment, task: Task, content: Content, file_digest: FileDigest = packages.digest
 ) -> Content:
@@ -168,11 +177,11 @@ def _package(increment: Increment, line: str) -> Path | None:
     return None if model is None else increment.project.state / "models" / model.name / model.version
 
 
-def _tested(project: Project, task: Task) -> dict[str, Path]:
+def _tested(project: Project, task: Task, *, options: bool = True) -> dict[str, Path]:
     if task.test is None:
         return {}
     found: dict[str, Path] = {}
-    for word in dict.fromkeys(_words(task)):
+    for word in dict.fromkeys(_words(task, options=options)):
         for start in _named(project.root, word):
             found |= {readable(project.relative(path)): path for path in walk(start)}
     return found
@@ -197,7 +206,7 @@ def _is_found(root: Path, path: Path, fixed: Path) -> bool:
     return not skipped and _is_inside(root, path.relative_to(root).as_posix())
 
 
-def _words(task: Task) -> Iterator[str]:
+def _words(task: Task, *, options: bool = True) -> Iterator[str]:
     """What a test task names that may be a path: its files, and the words of its line without what is no path."""
     yield from task.files
     try:
@@ -205,6 +214,8 @@ def _words(task: Task) -> Iterator[str]:
     except ValueError:
         return
     for word in words:
+        if word.startswith("-") and not options:
+            continue
         # `tests/test_api.py::test_x` and `--config=setup.cfg` name files.
         named = word.partition("=")[2] if word.startswith("-") else word
         if path := named.partition("::")[0]:

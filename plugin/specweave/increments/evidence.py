@@ -5,7 +5,7 @@ is written last: a report counts when it is there.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,8 @@ def record(
     head: Head | None = None,
     content: Content | None = None,
     exit_status: int | None = None,
+    began: Task | None = None,
+    inputs: Content | None = None,
 ) -> Report:
     """Leave a report, and the outcome under every task that it is evidence for, see `shows`.
 
@@ -109,6 +111,8 @@ def record(
         task_id: the task it was run for, which gets the outcome in any case.
         head: where the project stood at the start, see `stand`; None for where it stands now.
         content: what it is about; None for the artifacts of the command and the files of the task as they are now.
+        began: the task of `task_id` as it read when the work began: what is edited meanwhile was not done.
+        inputs: what its test read, as it was then; see `content.inputs`.
         exit_status: of the program that was run; None for a command of ours, which ends with 0 or 1.
 
     Raises:
@@ -121,6 +125,8 @@ def record(
     with store.project_lock(increment.project):
         known = _recordable(increment)
         about = _content(increment, known, command, task_id) if content is None else content
+        if inputs is not None and inputs.files:
+            content = about = Content({**about.files, **inputs.files})
         draft = ReportData(
             format=1,
             number=next_number(increment),
@@ -140,6 +146,8 @@ def record(
             content=dict(about.files),
         )
         done = tuple(task for task in known if task.id == task_id or shows(increment, task, draft))
+        if began is not None:
+            done = tuple(replace(task, text_digest=began.text_digest) if task.id == began.id else task for task in done)
         report = draft.model_copy(update={"tasks": {task.id: task.text_digest for task in done}})
         made = _write(increment, report, markdown, attachments or {})
         _mark(context, increment, done, report, content)

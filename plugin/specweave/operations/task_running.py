@@ -8,7 +8,7 @@ from specweave.arguments import slash_line
 from specweave.command import Context, Progress
 from specweave.errors import ConflictError, HostError, SpecweaveError
 from specweave.files import quoting
-from specweave.increments import claims, evidence, life_cycle, reports, tasks
+from specweave.increments import claims, content, evidence, life_cycle, reports, tasks
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Task
 from specweave.operations import test_running
@@ -57,7 +57,7 @@ def run_task(
     try:
         step = bind(increment, task, context)
     except SpecweaveError as error:
-        return person_for(task, task.run or "", error) or _failed(task, task.run or "", error)
+        return _not_bound(task, error)
     if isinstance(step, Person):
         return step
     if dry_run:
@@ -74,7 +74,7 @@ def check_of(increment: Increment, task: Task, context: Context) -> Bound | Test
     try:
         step = bind(increment, task, context)
     except SpecweaveError as error:
-        return person_for(task, task.run or "", error) or _failed(task, task.run or "", error)
+        return _not_bound(task, error)
     acts = isinstance(step, Bound) and not step.only_checks
     if acts or (isinstance(step, Person) and step.reason == "approval"):
         return None if task.test is None else tested(task, context)
@@ -127,6 +127,7 @@ def run(step: Bound | Tested, increment: Increment, context: Context) -> Ran | P
 def run_test(step: Tested, increment: Increment, context: Context) -> Ran | Person:
     """Run a task's test and record how it went."""
     started, head = context.host.now(), evidence.stand(increment)
+    inputs = content.inputs(increment, step.task)
     try:
         outcome = test_running.run(context, step.argv)
     except SpecweaveError as error:
@@ -153,6 +154,8 @@ def run_test(step: Tested, increment: Increment, context: Context) -> Ran | Pers
         task_id=step.task.id,
         head=head,
         exit_status=exit_status,
+        began=step.task,
+        inputs=inputs,
     )
     page = report.path.relative_to(increment.folder).as_posix()
     return Ran(step.task, step.line, passed, page, message, next_step, by_test=not passed)
@@ -205,6 +208,13 @@ def _is_done(increment: Increment, task_id: str) -> bool:
     return evidence.is_done(task, evidence.standing(increment, task))
 
 
+def _not_bound(task: Task, error: SpecweaveError) -> Ran | Person:
+    if error.code == "config-invalid":
+        raise error  # it says nothing of the task
+    line = task.run or task.test or ""
+    return person_for(task, line, error) or _failed(task, line, error)
+
+
 def _failed(task: Task, line: str, error: SpecweaveError, report: str | None = None) -> Ran:
     return Ran(task, line, passed=False, report=report, message=error.message, next_step=error.next_step)
 
@@ -252,5 +262,6 @@ def _see_to_evidence(
         markdown=body,
         data=data,
         task_id=bound.task.id,
+        began=bound.task,
     )
     return made.path.relative_to(increment.folder).as_posix()

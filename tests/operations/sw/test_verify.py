@@ -12,7 +12,7 @@ from specweave import slash_line
 from specweave.command import Context
 from specweave.errors import NotFoundError
 from specweave.host import RealHost
-from specweave.increments import claims, criteria, reports, store, tasks
+from specweave.increments import claims, criteria, evidence, reports, store, tasks
 from specweave.increments.store import Increment
 from specweave.operations import completion
 from specweave.operations.sw.done import DoneResult
@@ -143,6 +143,34 @@ def test_what_a_person_did_takes_nothing_from_what_a_test_shows(context: Context
     assert verify(context).criteria[0].result == "passed"
     assert criteria.read(increment).criteria[0].marked
     assert "AC-US1-01" not in {gap.criterion for gap in completion.gaps(increment)}
+
+
+def test_what_is_changed_while_its_test_runs_was_not_tested(context: Context) -> None:
+    root = context.project.root
+    (root / "bill.txt").write_text("good")
+    code = (
+        "from pathlib import Path\nassert Path('bill.txt').read_text() == 'good'\nPath('bill.txt').write_text('bad')\n"
+    )
+    files = "**Files Affected**: bill.txt"
+    increment = work(context, task(1, "AC-US1-01", script(context, "one.py", code), files))
+    do(context)
+    (found,) = tasks.read(increment)
+    assert evidence.standings(increment, (found,))["T-001"] == ("stale", "bill.txt changed")
+    (root / "bill.txt").write_text("good")
+    assert evidence.standing(increment, found) == "passed"
+
+
+def test_a_line_that_is_edited_while_it_runs_is_not_shown_by_that_run(context: Context) -> None:
+    increment = work(context, task(1, "AC-US1-01", script(context, "one.py")))
+    document = increment.folder / "tasks.md"
+    (context.project.root / "one.py").write_text(
+        f"from pathlib import Path\npath = Path({str(document)!r})\n"
+        "path.write_text(path.read_text().replace('one.py', 'two.py'))\n"
+    )
+    do(context, "1 --task T-001")
+    assert "two.py" in document.read_text()
+    (found,) = tasks.read(increment)
+    assert evidence.standing(increment, found) == "stale"
 
 
 def test_done_names_the_files_that_only_this_folder_has(context: Context) -> None:

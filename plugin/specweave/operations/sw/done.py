@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from specweave.command import Annotations, Command, CommittingRequest, CommittingResult, Context, IncrementName
+from specweave.errors import InvalidInputError
 
 
 class DoneRequest(CommittingRequest):
@@ -101,11 +102,15 @@ def run(request: DoneRequest, context: Context) -> DoneResult:
     Raises:
         NotFoundError: `increment-not-found`, `increment-ambiguous`.
         ConflictError: `transition-not-allowed`, with the moves that are possible.
-        InvalidInputError: a document cannot be read.
+        InvalidInputError: `reason-missing` for a blank one; a document cannot be read.
     """
     from specweave.increments import evidence, life_cycle, store  # noqa: PLC0415 - a listing must stay cheap
     from specweave.operations import committing, completion  # noqa: PLC0415
 
+    if request.reason is not None and not request.reason.strip():
+        raise InvalidInputError(
+            "reason-missing", "the reason is blank", next_step='say why: --reason "what is missing"'
+        )
     increment = store.find(context.project, request.increment)
     before = life_cycle.require(increment, "completed")
     staged = committing.check_if_asked(request, context.project, increment)
