@@ -358,6 +358,32 @@ def test_lines_stand_in_unified_form_people_s_documents_first(project: GitProjec
     assert "```diff\n@@ " in result["text"]
 
 
+def test_the_data_of_reports_is_named_and_not_shown(project: GitProject, increment: Increment) -> None:
+    (increment.folder / "reports").mkdir(exist_ok=True)
+    for name in ("009-note.md", "009-note.json"):
+        (increment.folder / "reports" / name).write_text("{}\n")
+    (increment.folder / "plan.md").write_text("another")
+    result = diff(project)
+    assert "reports/009-note.json" not in {file["path"] for file in result["lines"]}
+    assert "reports/009-note.md" in {file["path"] for file in result["lines"]}
+    assert "Lines of other files are left out: `reports/009-note.json`." in result["text"]
+
+
+def test_the_revision_is_named_as_it_was_typed_and_once(project: GitProject, increment: Increment) -> None:
+    (increment.folder / "plan.md").write_text("another")
+    commit = project.git("rev-parse", "HEAD").strip()
+    assert f"Compared with `HEAD~0` ({commit[:7]})." in diff(project, "--against HEAD~0")["text"]
+    assert f"Compared with `{commit[:7]}`." in diff(project, f"--against {commit[:7]}")["text"]
+    assert f"Compared with where this branch left `main` ({commit[:7]})." in diff(project, "--merge-base")["text"]
+
+
+def test_a_move_is_said_once(project: GitProject, increment: Increment) -> None:
+    life_cycle.move(project.context, increment, "paused", reason="no data")
+    text = diff(project)["text"]
+    assert text.count("planned → paused") == 1
+    assert "planned → paused: no data" in text
+
+
 def test_lines_are_bounded_and_what_is_left_out_is_said(project: GitProject, increment: Increment) -> None:
     (increment.folder / "spec.md").write_text("\n".join(f"line {number}" for number in range(300)))
     (increment.folder / "a.txt").write_text("a\n")
@@ -431,6 +457,8 @@ def test_the_default_branch_is_the_remote_s_or_one_that_is_named(
         ("1 --against HEAD:train.py", NotFoundError, "revision-unknown"),
         ("1 --against=--all", InvalidInputError, "revision-invalid"),
         ("1 --against ' '", InvalidInputError, "revision-invalid"),
+        ("1 --against ''", InvalidInputError, "revision-invalid"),
+        ("1 --merge-base --against ''", InvalidInputError, "revision-invalid"),
         ("1 --against 'HEAD HEAD'", NotFoundError, "revision-unknown"),
     ],
 )

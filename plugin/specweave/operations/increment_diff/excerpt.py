@@ -39,7 +39,7 @@ def lines(sides: Sides, files: Sequence[ChangedFile], most: int) -> Excerpt:
     left = most
     pairs = sorted(zip(files, sides.changed, strict=True), key=lambda pair: _rank(pair[0]))
     for file, changed in pairs:
-        if left <= 0 or (file.lines_added or 0) + (file.lines_removed or 0) > _FILE_LINES:
+        if left <= 0 or _is_data(file) or (file.lines_added or 0) + (file.lines_removed or 0) > _FILE_LINES:
             shown.unshown.append(file.path)
             continue
         patch = sides.patch(changed.path)
@@ -47,6 +47,11 @@ def lines(sides: Sides, files: Sequence[ChangedFile], most: int) -> Excerpt:
         left -= len(kept)
         shown.files.append(FileLines(path=file.path, diff="\n".join(kept), left_out=len(patch) - len(kept)))
     return shown
+
+
+def _is_data(file: ChangedFile) -> bool:
+    # Its page beside it says the same to people.
+    return file.origin == "evidence" and file.path.endswith(".json")
 
 
 def _rank(file: ChangedFile) -> tuple[bool, int, int, str]:

@@ -12,6 +12,7 @@ from specweave.operations.increment_diff.changes import (
     Move,
     ValueChange,
 )
+from specweave.operations.increment_diff.revisions import LEFT
 
 _CHARACTERS = 120
 _NAMED = 12
@@ -45,6 +46,16 @@ def meaning(difference: Difference, *, new: bool) -> list[str]:
     return lines
 
 
+def compared_with(name: str, commit: str | None) -> str:
+    """The other side in words: the revision as it was given, and its commit where that is another word."""
+    if commit is None:
+        return name
+    words = LEFT if name.startswith(LEFT) else ""
+    revision = name.removeprefix(words)
+    is_itself = not words and commit.startswith(revision.lower())
+    return f"{words}{code_span(revision)}" + ("" if is_itself else f" ({commit[:7]})")
+
+
 def lines_of(files: Sequence[FileLines], unshown: Sequence[str]) -> list[str]:
     """The lines that changed, file by file, and what was left out."""
     lines: list[str] = []
@@ -57,7 +68,9 @@ def lines_of(files: Sequence[FileLines], unshown: Sequence[str]) -> list[str]:
 
 
 def _state(difference: Difference) -> Iterator[str]:
-    if difference.status is not None:
+    # One move from the one state to the other says it all.
+    moves = [(move.before, move.after) for move in difference.moves]
+    if difference.status is not None and moves != [(difference.status.before, difference.status.after)]:
         yield f"{_words(difference.status.before) or 'new'} → {_words(difference.status.after) or 'gone'}"
     yield from map(_move, difference.moves)
 

@@ -8,6 +8,8 @@ from specweave.increments.git_program import Answer, ask, refusal, tell
 if TYPE_CHECKING:
     from git import Repo
 
+LEFT = "where this branch left "
+
 _SHOWN = 8
 
 
@@ -40,12 +42,13 @@ def base(repository: "Repo", against: str | None, *, merge_base: bool) -> Base:
     if not merge_base:
         if against is None and _commit(repository, "HEAD") is None:
             return Base("the empty repository", None)
-        return Base(against or "HEAD", _require(repository, against or "HEAD"))
-    other = against or _default_branch(repository)
+        name = "HEAD" if against is None else against
+        return Base(name, _require(repository, name))
+    other = _default_branch(repository) if against is None else against
     answer = ask(repository, "merge-base", _require(repository, "HEAD"), _require(repository, other))
     if answer.status:
         raise _no_merge_base(repository, other, answer)
-    return Base(f"where this branch left {other}", answer.text.strip())
+    return Base(f"{LEFT}{other}", answer.text.strip())
 
 
 def merge_base_differs(repository: "Repo", present: Base) -> bool:

@@ -49,11 +49,10 @@ class DiffResult(Result):
         from specweave.operations.increment_diff import page  # noqa: PLC0415 - a listing must stay cheap
 
         number = self.increment.partition("-")[0]
-        commit = f" ({self.commit[:7]})" if self.commit else ""
         lines = [
             f"### {self.increment}: {markdown(self.title)}",
             "",
-            f"Compared with {markdown(self.against)}{commit}.",
+            f"Compared with {page.compared_with(self.against, self.commit)}.",
         ]
         lines += [f"It lay in {code_span(self.was)}."] if self.was else []
         meaning = page.meaning(self.difference, new=self.new)
