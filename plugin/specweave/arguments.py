@@ -218,7 +218,9 @@ def _explained(request: type[Request], error: ValidationError) -> InvalidInputEr
     known = ", ".join(fields) or "none"
     details = {"field": field, "problems": error.error_count()}
     if first["type"] == "missing":
-        return InvalidInputError("argument-missing", f"{field} is missing", next_step=f"give {field}", details=details)
+        return InvalidInputError(
+            "argument-missing", f"{field} is missing", next_step=_give(field, fields), details=details
+        )
     if first["type"] == "extra_forbidden":
         near = get_close_matches(field, list(fields), n=1)
         return InvalidInputError(
@@ -234,9 +236,16 @@ def _explained(request: type[Request], error: ValidationError) -> InvalidInputEr
     return InvalidInputError(
         "argument-invalid",
         f"{where}: {reason}{shown}",
-        next_step=f"correct {field}: {description}" if description else f"correct {where}",
+        next_step=f"give another value. About {field}: {description}" if description else f"correct {where}",
         details=details,
     )
+
+
+def _give(field: str, fields: Mapping[str, FieldInfo]) -> str:
+    description = (fields[field].description or "") if field in fields else ""
+    if description.startswith("Why"):
+        return f'say why: --{field} "…"'
+    return f"give {field}. About it: {description}" if description else f"give {field}"
 
 
 def _shown(value: object) -> str:

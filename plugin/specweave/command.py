@@ -5,11 +5,12 @@ A command module (`specweave/operations/<group>/<name>.py`) holds a request mode
 listing the commands must stay cheap. What does the work is imported inside `run`, at its top.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from specweave.errors import ConflictError
 from specweave.host import Host
@@ -222,7 +223,24 @@ NamedIncrement = Annotated[
 ]
 
 # Names go into records and messages: one line, no markup.
-AgentName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\w.@-][\w.@ -]{0,63}$")]
+_AGENT_NAME = r"^[\w.@-][\w.@ -]{0,63}$"
+
+
+def _require_agent_name(name: str) -> str:
+    if not re.fullmatch(_AGENT_NAME.removesuffix("$"), name):
+        raise ValueError("a name has letters, digits, blanks and . _ @ - alone, 64 at most")
+    return name
+
+
+AgentName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True),
+    AfterValidator(_require_agent_name),
+    Field(json_schema_extra={"pattern": _AGENT_NAME}),
+]
+
+# It goes into records and pages where a second line would be another sentence.
+OneLine = Annotated[str, AfterValidator(lambda text: " ".join(text.split()))]
 
 IncrementType = Literal["feature", "hotfix", "bug", "change-request", "refactor", "experiment", "deployment"]
 

@@ -11,6 +11,7 @@ from specweave.arguments import hint, slash_line, validate
 from specweave.command import Duration, IncrementName, Request
 from specweave.command_line import parse
 from specweave.errors import InvalidInputError
+from specweave.registry import find
 
 
 class Sample(Request):
@@ -78,6 +79,29 @@ def test_a_misspelt_field_suggests_the_right_one() -> None:
         validate(Sample, {"rate": 10})
     assert caught.value.code == "argument-unknown"
     assert "did you mean rates?" in caught.value.next_step
+
+
+def test_a_refused_name_says_which_characters_it_may_have() -> None:
+    request = find("sw", "next").load().request
+    with pytest.raises(InvalidInputError) as caught:
+        validate(request, {"as": "anna|bob"})
+    assert caught.value.message == (
+        "as: a name has letters, digits, blanks and . _ @ - alone, 64 at most, not 'anna|bob'"
+    )
+    assert "correct as" not in caught.value.next_step
+    assert validate(request, {"as": " anna b. "}) == validate(request, {"as": "anna b."})
+
+
+def test_a_reason_that_is_missing_is_asked_for_as_it_is_typed() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        validate(find("sw", "reopen").load().request, {"increment": "1"})
+    assert (caught.value.message, caught.value.next_step) == ("reason is missing", 'say why: --reason "…"')
+
+
+@pytest.mark.parametrize("name", ["pause", "abandon", "reopen"])
+def test_a_reason_becomes_one_line(name: str) -> None:
+    request = validate(find("sw", name).load().request, {"increment": "1", "reason": " no data\n\n# yet\n"})
+    assert request.model_dump()["reason"] == "no data # yet"
 
 
 @pytest.mark.parametrize("value", ["10, 50", "[10, 50]", [10, 50], (10.0, 50.0)])

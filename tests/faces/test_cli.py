@@ -117,6 +117,7 @@ def test_an_unknown_command_suggests_the_nearest(shell: Shell) -> None:
     assert "did you mean `specweave ml deploy`?" in shell("ml", "deply")[2]
     assert "did you mean `specweave ml load-test`?" in shell("load-tst")[2]
     assert "did you mean `specweave ml load-test`?" in shell("/ml:load-test")[2]
+    assert "did you mean" not in shell("ml", "dp")[2]
 
 
 def test_approve_answers_the_question(shell: Shell) -> None:

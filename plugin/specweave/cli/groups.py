@@ -80,7 +80,7 @@ def _resolve(
     except click.exceptions.NoSuchCommand as error:
         typed = args[0]
         by_last_word = {shell.rsplit(" ", 1)[-1]: shell for shell in reversed(known)}
-        near = get_close_matches(typed.rsplit(":", 1)[-1].lstrip("/"), list(by_last_word), n=1, cutoff=0.5)
+        near = get_close_matches(typed.rsplit(":", 1)[-1].lstrip("/"), list(by_last_word), n=1, cutoff=0.6)
         raise InvalidInputError(
             "command-unknown",
             f"there is no command `{ctx.command_path} {typed}`",

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from specweave.command import Annotations, Command, CommittingRequest, Context, IncrementName
+from specweave.command import Annotations, Command, CommittingRequest, Context, IncrementName, OneLine
 from specweave.operations.state_changes import REASON, StateChangeResult
 
 
@@ -10,7 +10,7 @@ class PauseRequest(CommittingRequest):
     """Which increment, and why."""
 
     increment: IncrementName = None
-    reason: str | None = Field(None, max_length=1000, description=REASON)
+    reason: OneLine | None = Field(None, max_length=1000, description=REASON)
 
 
 def run(request: PauseRequest, context: Context) -> StateChangeResult:

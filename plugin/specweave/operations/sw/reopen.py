@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from specweave.command import Annotations, Command, CommittingRequest, Context, NamedIncrement
+from specweave.command import Annotations, Command, CommittingRequest, Context, NamedIncrement, OneLine
 from specweave.operations.state_changes import REASON, StateChangeResult
 
 
@@ -10,7 +10,7 @@ class ReopenRequest(CommittingRequest):
     """Which increment, and why."""
 
     increment: NamedIncrement
-    reason: str = Field(min_length=1, max_length=1000, description=REASON)
+    reason: OneLine = Field(min_length=1, max_length=1000, description=REASON)
 
 
 def run(request: ReopenRequest, context: Context) -> StateChangeResult:
