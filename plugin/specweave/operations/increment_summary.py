@@ -34,7 +34,7 @@ class Reading:
         hint: what to do where no task says so.
         problems: what could not be read, one sentence each.
         is_open: whether work may still go on.
-        revision: of its documents.
+        revision: of its documents; empty where one of them may not be read.
         others: files and folders outside it that decide how its tasks stand, relative to the project; None where they
             are not known.
     """
@@ -90,8 +90,9 @@ class Record(msgspec.Struct, frozen=True):
 
 def read(increment: Increment) -> Reading:
     """All that an increment's files say; documents that cannot be read are problems, not errors."""
-    revision = store.revision(increment)
+    revision = ""
     try:
+        revision = store.revision(increment)
         metadata = increment.metadata()
         found, problems = tasks.read_with_problems(increment)
         stands = standings.standings(increment, found)

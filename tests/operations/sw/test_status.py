@@ -1,5 +1,6 @@
 """`sw status` and `sw progress`: where the increments stand, through the door that every face uses."""
 
+import errno
 import json
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -194,6 +195,32 @@ def test_an_increment_that_cannot_be_read_is_shown_with_what_is_wrong(
     assert shown["0002-part"]["status"] == "unreadable"
     assert "metadata.json is not JSON" in shown["0002-part"]["problems"][0]
     assert "T-001 depends on T-007" in shown["0003-part"]["problems"][0]
+
+
+@pytest.mark.parametrize("document", ["spec.md", "tasks.md", "metadata.json"])
+def test_a_document_that_may_not_be_read_hides_no_other_increment(
+    context: Context, make: Callable[..., Increment], monkeypatch: pytest.MonkeyPatch, document: str
+) -> None:
+    make(1, "active")
+    refused = make(2, "active").folder / document
+    (refused.parent / "spec.md").write_text("# Part 2\n")
+    opened = Path.open
+
+    def open_(path: Path, *args: Any, **options: Any) -> Any:
+        if path == refused:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", open_)
+    result = ask(context, "/sw:status")
+    shown = {item["increment"]: item for item in result["increments"]}
+    assert sorted(names(result)) == ["0001", "0002"]
+    assert shown["0002-part"]["status"] == "unreadable"
+    assert f"Permission denied: {refused}" in shown["0002-part"]["problems"][0]
+    assert "correct the permission" in shown["0002-part"]["next"]
+    steps = {step["increment"]: step for step in ask(context, "/sw:next")["steps"]}
+    assert steps["0002-part"]["kind"] == "repair"
+    assert "0001-part" in steps
 
 
 def test_where_nothing_is_the_first_increment_is_proposed(context: Context) -> None:
