@@ -112,13 +112,19 @@ class Project:
             return Config.model_validate(data)
         except (YAMLError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidInputError(
-                "config-invalid", f"{path} is not YAML: {error}", next_step="correct it, or restore it from git"
+                "config-invalid",
+                f"{path} is not YAML: {' '.join(str(error).split())}",
+                next_step=f"correct {self.relative(path)}, or restore it from git",
             ) from error
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
+            what = "this key is not known" if first["type"] == "extra_forbidden" else first["msg"]
+            step = f"correct or remove the key {key} in" if key else "write keys and values into"
             raise InvalidInputError(
-                "config-invalid", f"{path}: {key}: {first['msg']}", next_step="correct or remove that key"
+                "config-invalid",
+                f"{path}: {key}: {what}" if key else f"{path}: {what}",
+                next_step=f"{step} {self.relative(path)}",
             ) from error
 
     def resolve(self, path: str | Path, *, what: str = "file") -> Path:

@@ -14,7 +14,7 @@ import pytest
 
 from specweave import registry, slash_line
 from specweave.command import Annotations, AnyCommand, Command, Context, IncrementName, Progress, Request, Result
-from specweave.errors import ConflictError, OperationError
+from specweave.errors import ConflictError, InvalidInputError, OperationError
 from specweave.host import RealHost
 from specweave.increments import claims, evidence, life_cycle, reports, store, tasks
 from specweave.increments.store import Increment
@@ -233,6 +233,30 @@ def test_a_task_of_a_person_and_a_test_that_is_not_allowed_are_no_failures(conte
     result = do(Context(Project(context.project.root), context.host))
     assert (result.stopped, result.passed) == ("waiting", True)
     assert dict(waiting(result)) == {"T-001": "no-command", "T-002": "tests-not-allowed"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "step"),
+    [
+        ("tasks: {test_comands: true}\n", "tasks.test_comands: this key is not known", "the key tasks.test_comands in"),
+        ("tasks: {test_timeout_s: soon}\n", "tasks.test_timeout_s: Input should be", "the key tasks.test_timeout_s in"),
+        ("tasks: [\n", "is not YAML", "correct .specweave/config.yaml"),
+        ("- tasks\n", "config.yaml: Input should be", "write keys and values into .specweave/config.yaml"),
+    ],
+)
+@pytest.mark.parametrize("command", ["do", "next", "status", "do --dry-run", "next 0001", "status 0001"])
+def test_settings_that_cannot_be_read_are_an_error_and_no_failure_of_a_task(
+    context: Context, command: str, text: str, said: str, step: str
+) -> None:
+    work(context, task(1, "**Test**: true"))
+    (context.project.state / "config.yaml").write_text(text)
+    with pytest.raises(InvalidInputError) as raised:
+        type_(Context(Project(context.project.root), context.host), f"/sw:{command}")
+    assert (raised.value.code, raised.value.exit_status) == ("config-invalid", 2)
+    assert ".specweave/config.yaml" in raised.value.message
+    assert said in raised.value.message
+    assert "\n" not in raised.value.message
+    assert step in raised.value.next_step
 
 
 def test_no_shell_sees_the_words_of_a_test(context: Context) -> None:

@@ -53,7 +53,7 @@ def test_the_text_groups_by_document_and_ends_with_the_next_step(tmp_path: Path)
     folder = tmp_path / ".specweave" / "increments" / "0001-one"
     (folder / "plan.md").write_text("# Plan\n\n…\n\n- …\n")
     assert validate(tmp_path).text() == (
-        "1 increment: 1 errors, 4 warnings, 0 information\n"
+        "1 increment: 1 error, 4 warnings, 0 information\n"
         "\n**.specweave/increments/0001-one/plan.md**\n\n"
         "- warning `template-unfilled`, 2 times. Fix: write what is meant, or take the line away.\n"
         "  - line 3: `…` waits for words\n"

@@ -168,6 +168,10 @@ BREAKS: dict[str, tuple[Callable[[Increment], object], str]] = {
     "metadata-invalid": (lambda it: write(it, "metadata.json", '{"schema": 1, "id'), "metadata.json"),
     "metadata-newer": (lambda it: set_metadata(it, schema=2), "metadata.json"),
     "id-mismatch": (lambda it: edit(it, "spec.md", f"increment: {NAME}", "increment: 0008-other"), "spec.md:2"),
+    "config-invalid": (
+        lambda it: (it.project.state / "config.yaml").write_text("tasks: {test_comands: true}\n"),
+        "../../config.yaml",
+    ),
     "folder-name": (lambda it: it, ""),
     "number-duplicate": (lambda it: (it.folder.parent / "_archive" / "0007-old").mkdir(parents=True), ""),
     "status-unknown": (lambda it: set_metadata(it, status="on_fire"), "metadata.json:4"),
@@ -222,6 +226,7 @@ BREAKS: dict[str, tuple[Callable[[Increment], object], str]] = {
     ),
     "task-claimed": (claimed, "tasks.md:10"),
     "evidence-stale": (stale, "tasks.md:23"),
+    "evidence-failed": (lambda it: run(it, "T-003", passed=False), "tasks.md:23"),
     "evidence-dangling": (dangling, "tasks.md:23"),
     "evidence-contradicted": (contradicted, "metadata.json"),
     "report-unreadable": (lambda it: write(it, "reports/001-load-test.json", "{}"), "reports/001-load-test.json"),
@@ -251,7 +256,7 @@ FOLLOWS = {
     "task-without-criteria": {"criterion-without-task", "criterion-untestable"},
     "evidence-stale": {"state-drift"},
     "evidence-dangling": {"state-drift"},
-    "evidence-contradicted": {"state-drift"},
+    "evidence-contradicted": {"state-drift", "evidence-failed"},
     "closed-without-evidence": {"state-drift"},
 }
 

@@ -179,7 +179,8 @@ def run(request: DoRequest, context: Context) -> DoResult:
 
     Raises:
         NotFoundError: the increment or the task is not there, `no-tasks`.
-        InvalidInputError: the tasks wait for each other, or for one that is not there; `git-identity-missing`.
+        InvalidInputError: the tasks wait for each other, or for one that is not there; `git-identity-missing`;
+            `config-invalid`.
         ConflictError: `task-not-ready`, `increment-paused`, `increment-closed`; where a commit is asked for,
             `git-underway` and `merge-conflicts`.
     """
@@ -188,6 +189,7 @@ def run(request: DoRequest, context: Context) -> DoResult:
     from specweave.operations.task_schedule import Wanted  # noqa: PLC0415
 
     increment = store.find(context.project, request.increment)
+    _ = context.project.config  # settings that cannot be read are no failure of a task
     staged = None if request.dry_run else committing.check_if_asked(request, context.project, increment)
     name = request.as_ or context.actor
     wanted = Wanted(request.task, request.until, request.dry_run, request.parallel, name)

@@ -95,10 +95,12 @@ def run(request: NextRequest, context: Context) -> NextResult:
 
     Raises:
         NotFoundError: `increment-not-found`, `increment-ambiguous`.
+        InvalidInputError: `config-invalid`.
     """
     from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
     from specweave.operations import next_steps  # noqa: PLC0415
 
+    _ = context.project.config  # what to do depends on it
     if request.increment is None:
         found, increment = next_steps.of_all(context, name=request.as_, limit=request.limit), None
     else:

@@ -80,11 +80,12 @@ def run(request: StatusRequest, context: Context) -> StatusResult:
 
     Raises:
         NotFoundError: `increment-not-found`, `increment-ambiguous`.
-        InvalidInputError: `cursor-invalid`.
+        InvalidInputError: `cursor-invalid`, `config-invalid`.
     """
     from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
     from specweave.operations import increment_index, increment_summary  # noqa: PLC0415
 
+    _ = context.project.config  # what is next depends on it
     if request.increment is not None:
         return _of_one(increment_summary.read(store.find(context.project, request.increment)), context)
     after = _cursor(request.cursor)

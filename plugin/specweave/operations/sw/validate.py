@@ -1,6 +1,7 @@
 """`sw validate`: what is wrong with an increment, rule by rule, and how to mend it."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from posixpath import normpath
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -56,7 +57,8 @@ class ValidateResult(Result):
         looked_at = "1 increment" if self.increments == 1 else f"{self.increments:,} increments"
         if not self.findings:
             return f"{looked_at}: nothing found.\n\n{self._next()}"
-        lines = [f"{looked_at}: {self.errors:,} errors, {self.warnings:,} warnings, {self.information:,} information"]
+        counts = f"{_count(self.errors, 'error')}, {_count(self.warnings, 'warning')}, {self.information:,} information"
+        lines = [f"{looked_at}: {counts}"]
         for document in dict.fromkeys(_file(finding) for finding in self.findings):
             lines += ["", f"**{document}**", ""]
             lines += _lines([finding for finding in self.findings if _file(finding) == document])
@@ -129,7 +131,7 @@ def _findings(increments: "Iterable[Increment]", context: Context) -> "Iterator[
                     severity=found.rule.severity,
                     code=found.rule.code,
                     message=found.problem.message,
-                    target=(f"{folder}/{file}" if file else folder) + (f":{line}" if line else ""),
+                    target=normpath(f"{folder}/{file}") + (f":{line}" if line else ""),
                     fix=found.fix,
                 ),
             )
@@ -162,6 +164,10 @@ def _lines(findings: Sequence[Finding]) -> Iterator[str]:
         else:
             yield f"- {severity} `{code}`, {len(alike)} times. Fix: {fix}."
             yield from (f"  - {_said(found)}" for found in alike)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
 def _said(finding: Finding) -> str:

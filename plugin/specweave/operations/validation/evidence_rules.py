@@ -46,6 +46,13 @@ def _stale(subject: Subject) -> Iterator[Problem]:
             yield Problem(f"{task.id}: {why}", task.document, subject.line_of(task, "evidence"))
 
 
+def _failed(subject: Subject) -> Iterator[Problem]:
+    for task in subject.tasks:
+        standing, why = subject.standings.get(task.id, ("open", ""))
+        if standing == "failed" and _report_path(subject, task.evidence or ""):
+            yield Problem(f"{task.id}: {why}", task.document, subject.line_of(task, "evidence"))
+
+
 def _dangling(subject: Subject) -> Iterator[Problem]:
     for task in subject.tasks:
         if task.evidence and not _report_path(subject, task.evidence):
@@ -165,6 +172,14 @@ RULES = (
         "The files it was about, or the words of the task or of its criteria, changed since.",
         "run `/sw:do`, which runs the task again",
         _stale,
+    ),
+    Rule(
+        "evidence-failed",
+        "warning",
+        "The newest evidence of a task failed",
+        "The task was run and did not do what it should. It stays open until a later run passes.",
+        "mend the cause, which its report tells, then run `/sw:do`",
+        _failed,
     ),
     Rule(
         "evidence-dangling",

@@ -55,6 +55,13 @@ def _is_number(said: object, folder: str) -> bool:
     return text.isascii() and text.isdigit() and int(text[:9]) == names.number_of(folder)
 
 
+def _config(subject: Subject) -> Iterator[Problem]:
+    try:
+        _ = subject.increment.project.config
+    except InvalidInputError as error:
+        yield Problem(error.message, "../../config.yaml", fix=error.next_step)
+
+
 def _folder_name(subject: Subject) -> Iterator[Problem]:
     try:
         sound = names.parse_id(subject.increment.id) is not None
@@ -138,6 +145,15 @@ RULES = (
         "accepted in frontmatter.",
         "write the folder's name there, or rename the folder back",
         _id_mismatch,
+    ),
+    Rule(
+        "config-invalid",
+        "error",
+        "The settings of the project cannot be read",
+        "`.specweave/config.yaml` is no YAML, or has a key that is not known or a value that cannot be. It holds for "
+        "all increments, and `/sw:do`, `/sw:next` and `/sw:status` refuse to work with it.",
+        "correct it, or restore it from git",
+        _config,
     ),
     Rule(
         "folder-name",

@@ -14,7 +14,7 @@ class Problem(NamedTuple):
 
     Attributes:
         message: one sentence without a full stop that names the thing; never the text of a secret.
-        file: relative to the increment; empty for its folder.
+        file: relative to the increment, also outside of it; empty for its folder.
         line: from 1, None where the whole file is meant.
         fix: what to do, where that is more exact than the rule's own; one sentence without a full stop.
     """
