@@ -4,6 +4,7 @@ What is not known here is kept as it is: other keys belong to a newer version or
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +19,11 @@ FILE = "metadata.json"
 SCHEMA = 1
 
 _STATUS_ALIASES = {"planning": "planned", "in_progress": "active", "done": "completed", "": "planned"}
+_KNOWN = frozenset({"planned", "active", "ready_for_review", "paused", "completed", "abandoned", "archived", "backlog"})
+_TOP_LINES = 40
+_STATUS_LINE = re.compile(
+    r"[ \t]*(?:[-*>][ \t]+)?(?:\*\*)?Status(?:\*\*)?[ \t]*:(?:\*\*)?(?P<words>[^\r\n]*)", re.IGNORECASE
+)
 _CLOSED = frozenset({"completed", "abandoned", "archived"})
 
 
@@ -189,11 +195,28 @@ def _from_frontmatter(folder: Path) -> dict[str, Any]:
     """The state that increments without a metadata.json keep at the top of spec.md."""
     found: dict[str, Any] = {"id": folder.name}
     try:
-        front = frontmatter.read(Document.read(folder / "spec.md"))
+        document = Document.read(folder / "spec.md")
+        front = frontmatter.read(document)
     except (OSError, InvalidInputError):
         return found
     for key in ("status", "type", "created", "title"):
         value = front.get(key)
         if value and not isinstance(value, dict | list):
             found[key] = str(value)
+    if "status" not in found and (said := status_at_top(document)):
+        found["status"] = said
     return found
+
+
+def status_at_top(document: Document) -> str:
+    """The state that a line `Status: completed` or `**Status**: completed` above the first section says, else empty."""
+    for line in document.body.splitlines()[:_TOP_LINES]:
+        if line.startswith(("## ", "```", "~~~")):
+            break
+        match = _STATUS_LINE.match(line)
+        words = match["words"].split() if match else []
+        # `In progress - since Monday` and `Completed on 2025-11-18`: as many words as are a state.
+        for count in range(len(words), 0, -1):
+            if (word := status_of(" ".join(words[:count]))) in _KNOWN:
+                return word
+    return ""

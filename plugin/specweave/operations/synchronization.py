@@ -99,8 +99,7 @@ def _metadata(increment: Increment) -> Iterator[Repair]:
         "id": increment.id,
         "status": metadata.status,
         "type": metadata.type,
-        "created": metadata.created,
-        "updated": metadata.created,
+        **({"created": metadata.created, "updated": metadata.created} if metadata.created else {}),
         "title": metadata.title or increment.id,
         "tasks": {},
     }

@@ -322,6 +322,68 @@ def test_all_increments_are_migrated_and_what_cannot_be_read_is_named(
     assert caught.value.code == "metadata-invalid"
 
 
+def _bare(context: Context, name: str, spec: str) -> Increment:
+    folder = context.project.state / "increments" / name
+    folder.mkdir(parents=True)
+    (folder / "spec.md").write_text(spec, "utf-8")
+    return store.find(context.project, name)
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("Status: completed", "completed"),
+        ("**Status**: Completed \u2705", "completed"),
+        ("**Status:** In Progress - since Monday", "active"),
+        ("- **Status**: paused (no data)", "paused"),
+        ("> status: done", "completed"),
+        ("Status: as agreed", "planned"),
+        ("## Part\n\nStatus: completed", "planned"),
+        ("```\nStatus: completed\n```", "planned"),
+    ],
+)
+def test_the_state_is_what_a_line_at_the_top_of_the_specification_says(
+    context: Context, line: str, status: str
+) -> None:
+    increment = _bare(context, "0007-work", f"# Work\n\n{line}\n\n## Stories\n")
+    assert increment.metadata().status == status
+    before = (increment.folder / "spec.md").read_text("utf-8")
+    one(context, increment)
+    assert metadata_of(increment)["status"] == status
+    assert (increment.folder / "spec.md").read_text("utf-8").endswith(before)
+
+
+def test_frontmatter_says_the_state_before_any_line_does(context: Context) -> None:
+    spec = "---\nstatus: paused\n---\n\n# Work\n\nStatus: completed\n"
+    assert _bare(context, "0007-work", spec).metadata().status == "paused"
+
+
+@pytest.mark.parametrize("command", ["migrate", "sync"])
+def test_nothing_is_made_up_of_when_an_increment_began(context: Context, command: str) -> None:
+    increment = _bare(context, "0007-work", "# Work\n")
+    call = slash_line.parse(f"/sw:{command} 7")
+    call.command.run(call.request, context)
+    assert "created" not in metadata_of(increment)
+    assert "" not in metadata_of(increment).values()
+
+
+def test_each_commit_of_a_migration_of_all_is_named(context: Context, tmp_path: Path) -> None:
+    for name in ("0001-one", "0002-two"):
+        _bare(context, name, "# Work\n")
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    git("init", "--quiet")
+    git("config", "user.name", "Ann")
+    git("config", "user.email", "ann@example.org")
+    text = migrate(context, "--all --commit").text()
+    commits = git("log", "--reverse", "--pretty=%H").split()
+    assert len(commits) == 2
+    assert "Committed as " + ", ".join(f"`{commit[:7]}`" for commit in commits) in text
+    assert all(text.count(commit[:7]) == 2 for commit in commits)
+
+
 def test_an_increment_and_all_of_them_are_not_asked_for_together(
     of_generation: Callable[[str], Increment], context: Context
 ) -> None:

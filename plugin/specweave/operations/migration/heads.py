@@ -5,7 +5,7 @@ import re
 from specweave.errors import InvalidInputError
 from specweave.files import frontmatter, quoting
 from specweave.files.markdown import Document
-from specweave.increments import life_cycle
+from specweave.increments import life_cycle, metadata
 from specweave.operations.migration.sheet import Sheet
 
 _KEYS = ("increment", "title", "type", "created")
@@ -14,11 +14,16 @@ _BOM = "\ufeff"
 
 
 def values_of(document: Document) -> dict[str, str]:
-    """The values of a document's frontmatter as text; none where it cannot be read."""
+    """The values of a document's frontmatter as text, and the status that a line at its top says.
+
+    None of the frontmatter where it cannot be read.
+    """
+    said = metadata.status_at_top(document)
+    found = {"status": said} if said else {}
     try:
-        return {key: str(value) for key, value in frontmatter.read(document).items() if value is not None}
+        return found | {key: str(value) for key, value in frontmatter.read(document).items() if value is not None}
     except InvalidInputError:
-        return {}
+        return found
 
 
 def complete(sheet: Sheet, wanted: dict[str, str]) -> None:

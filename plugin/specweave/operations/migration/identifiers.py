@@ -113,13 +113,15 @@ def criterion_ids(sheet: Sheet) -> tuple[CriterionId, ...]:
             continue
         taken.add(after)
         changes.append(CriterionId(criterion.id, after, story, criterion.line - 1))
-    read = {criterion.line - 1 for criterion in found.criteria}
-    for line in sheet.document.blocks:
-        if line not in read and _LIKE_CRITERION.match(sheet.text(line)):
-            sheet.leave(line, "looks like a criterion and has no id such as AC-US1-01")
+    told = {criterion.line - 1 for criterion in found.criteria}
     for problem in found.problems:
         place, _, message = problem.partition(": ")
-        sheet.leave(int(place.rpartition(":")[2]) - 1, message)
+        line = int(place.rpartition(":")[2]) - 1
+        sheet.leave(line, message)
+        told.add(line)
+    for line in sheet.document.blocks:
+        if line not in told and _LIKE_CRITERION.match(sheet.text(line)):
+            sheet.leave(line, "looks like a criterion and has no id such as AC-US1-01")
     return tuple(changes)
 
 

@@ -48,7 +48,8 @@ def brought(
     put("status", metadata_file.status_of(old.get("status") or front.get("status")))
     new.setdefault("type", front.get("type") or "feature")
     created = _text(old.get("created")) or front.get("created", "")
-    if not isinstance(old.get("created"), str):
+    # Where nothing says when it began, nothing is made up.
+    if not isinstance(old.get("created"), str) and (created or "created" in old):
         put("created", created)
     new.setdefault("updated", _text(old.get("lastActivity")) or created or now)
     new.setdefault("title", front.get("title") or heading or names.title_of(_slug(folder_name)))

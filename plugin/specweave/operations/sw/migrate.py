@@ -90,7 +90,8 @@ class MigratedIncrement(BaseModel):
         if not self.generation:
             return [f"- `{self.increment}`: ours already, nothing to do"]
         files = ", ".join(file.path for file in self.files)
-        lines = [f"- `{self.increment}` ({self.generation}): {'would change' if dry_run else 'changed'} {files}"]
+        made = f", committed as `{self.commit[:7]}`" if self.commit else ""
+        lines = [f"- `{self.increment}` ({self.generation}): {'would change' if dry_run else 'changed'} {files}{made}"]
         lines += [f"  - {change.target}: {_said(change)}" for change in self.changes[:_SHOWN]]
         hidden = len(self.changes) - _SHOWN
         lines += [f"  - and {hidden} more lines"] if hidden > 0 else []
@@ -113,6 +114,11 @@ class MigrateResult(CommittingResult):
 
     dry_run: bool
     increments: list[MigratedIncrement]
+
+    def commit_lines(self) -> list[str]:
+        """What is said of the commits, of which each increment has its own: a line of markdown, none without one."""
+        made = [f"`{one.commit[:7]}`" for one in self.increments if one.commit]
+        return [f"Committed as {', '.join(made)}."] if made else super().commit_lines()
 
     def text(self) -> str:
         """The result in a few lines of markdown, ending with the next step."""
