@@ -144,6 +144,21 @@ def test_without_a_name_the_only_open_one_of_the_kind_is_meant(context: Context)
     assert store.find(context.project, None, kind="deployment").id == second.id
 
 
+def test_without_a_name_a_paused_one_is_meant_only_where_no_other_is_open(context: Context) -> None:
+    paused = store.create(context, "rests")
+    store.update_metadata(paused, lambda document: document.update(status="paused"), context.host.now)
+    assert store.find(context.project, None).id == paused.id
+    first = store.create(context, "goes on")
+    assert store.find(context.project, None).id == first.id
+    assert store.find(context.project, None, paused=True).id == paused.id
+    store.create(context, "goes on too")
+    with pytest.raises(NotFoundError) as caught:
+        store.find(context.project, None)
+    assert caught.value.message == (
+        "there is more than one open increment (paused: 0001-rests): 0002-goes-on, 0003-goes-on-too"
+    )
+
+
 def test_updating_keeps_what_others_wrote_and_writes_nothing_when_nothing_changed(
     context: Context, increment_with: Callable[..., Increment]
 ) -> None:

@@ -23,25 +23,36 @@ def matching(increments: Sequence["Increment"], wanted: str) -> list["Increment"
     ]
 
 
-def only_open(increments: Sequence["Increment"], kind: str | None) -> "Increment":
-    """The only open one, of a type where one is given.
+def only_open(increments: Sequence["Increment"], kind: str | None, *, paused: bool = False) -> "Increment":
+    """The only open one, of a type where one is given; those that are paused count where no other is open.
+
+    Args:
+        increments: among which.
+        kind: only those of this type.
+        paused: those that are paused come first.
 
     Raises:
         NotFoundError: `increment-not-found`, `increment-ambiguous`.
     """
-    candidates = []
+    from specweave.increments import life_cycle  # noqa: PLC0415 - the life cycle knows the increments
+
+    working: list[Increment] = []
+    resting: list[Increment] = []
     for increment in increments:
         metadata = increment.metadata()
         if metadata.is_open and (kind is None or metadata.type == kind):
-            candidates.append(increment)
-    words = f"open {kind} increment" if kind else "open increment"
+            (resting if life_cycle.meaning(metadata.status) == "paused" else working).append(increment)
+    candidates = (resting or working) if paused else (working or resting)
+    state = "paused" if resting and candidates is resting else "open"
+    words = f"{state} {kind} increment" if kind else f"{state} increment"
     if not candidates:
         raise NotFoundError(
             "increment-not-found",
             f"there is no {words}",
             next_step="name an increment" if increments else 'make one: /sw:inc "Deploy the model"',
         )
-    return single(candidates, f"there is more than one {words}")
+    aside = f" (paused: {listing(resting)})" if resting and candidates is working else ""
+    return single(candidates, f"there is more than one {words}{aside}")
 
 
 def single(candidates: Sequence["Increment"], complaint: str) -> "Increment":

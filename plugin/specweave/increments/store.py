@@ -129,7 +129,9 @@ def create(
         return Increment(project, placing.place(project, identifier, files, documents.owned(kind)))
 
 
-def find(project: Project, name: str | None, *, kind: str | None = None, archived: bool = False) -> Increment:
+def find(
+    project: Project, name: str | None, *, kind: str | None = None, archived: bool = False, paused: bool = False
+) -> Increment:
     """The increment of that number, folder name or unique prefix; with None, the only open one of that kind.
 
     Args:
@@ -137,13 +139,14 @@ def find(project: Project, name: str | None, *, kind: str | None = None, archive
         name: `0043`, `43`, `0043-deploy-credit-model`, `0043-dep`, `deploy-cred`; or None.
         kind: for None, only increments of this type count.
         archived: look among those put away too.
+        paused: for None, the only paused one is meant; else one that is paused only where no other is open.
 
     Raises:
         NotFoundError: `increment-not-found`; `increment-ambiguous` with the candidates.
     """
     increments = list_all(project, archived=archived)
     if name is None:
-        return choice.only_open(increments, kind)
+        return choice.only_open(increments, kind, paused=paused)
     wanted = name.strip().strip("/")
     matching = choice.matching(increments, wanted)
     if not matching:
@@ -184,6 +187,11 @@ def list_all(project: Project, *, archived: bool = False) -> list[Increment]:
         if names.number_of(path.name) is not None and path.is_dir() and not path.is_symlink() and any(path.iterdir())
     ]
     return sorted(found, key=lambda increment: (int(increment.number), increment.id))
+
+
+def count_archived(project: Project) -> int:
+    """How many increments are put away."""
+    return sum(increment.archived for increment in list_all(project, archived=True))
 
 
 def put_away(increment: Increment) -> Increment:

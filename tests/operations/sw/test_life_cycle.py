@@ -162,6 +162,8 @@ def test_without_a_name_the_only_open_increment_is_meant(context: Context, incre
     store.create(context, "other")
     for line in ("/sw:pause", "/sw:resume", "/sw:abandon", "/sw:done"):
         assert refused(context, line).code == "increment-ambiguous"
+    type_(context, "/sw:pause 2")
+    assert type_(context, "/sw:resume")["increment"] == "0002-other"
     type_(context, "/sw:abandon 2")
     assert type_(context, "/sw:pause")["increment"] == increment.id
 

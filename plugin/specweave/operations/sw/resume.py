@@ -20,7 +20,7 @@ def run(request: ResumeRequest, context: Context) -> StateChangeResult:
     from specweave.increments import life_cycle, store  # noqa: PLC0415 - a listing must stay cheap
     from specweave.operations.state_changes import change_state  # noqa: PLC0415
 
-    increment = store.find(context.project, request.increment)
+    increment = store.find(context.project, request.increment, paused=True)
     with store.project_lock(context.project):
         to = life_cycle.before_pause(increment)
         following = "`/sw:do {number}` does what is ready; `/sw:status {number}` shows where it stands."
