@@ -51,6 +51,13 @@ def entries(context: Context) -> Iterator[Entry]:
         index.end()
 
 
+def archived(context: Context) -> Iterator[Entry]:
+    """Every increment that is put away, by number; nothing of them is kept in the index."""
+    for increment in store.list_all(context.project, archived=True):
+        if increment.archived:
+            yield Entry(increment, increment_summary.record_of(increment_summary.read(increment)))
+
+
 def _is_current(line: Line, increment: Increment, observer: Observer) -> bool:
     found = _fingerprint(increment, line.others, observer)
     return found is not None and found.digest == line.fingerprint

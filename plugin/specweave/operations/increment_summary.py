@@ -8,8 +8,9 @@ import msgspec
 
 from specweave.command import Context
 from specweave.errors import SpecweaveError, explained
-from specweave.increments import content, deployment, graph, life_cycle, standings, store, tasks
+from specweave.increments import content, deployment, graph, life_cycle, reports, standings, store, tasks, test_cases
 from specweave.increments.metadata import Metadata
+from specweave.increments.reports import ReportData
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Standing, Task
 from specweave.operations import task_binding
@@ -17,6 +18,7 @@ from specweave.operations.task_binding import Person
 
 UNREADABLE = "unreadable"
 
+_LONGEST_MESSAGE = 200
 _DOUBTFUL = frozenset({"failed", "stale"})
 
 
@@ -156,10 +158,31 @@ def next_step(increment: Increment, record: Record, context: Context) -> str:
         except SpecweaveError as error:
             return error.next_step
         if not isinstance(step, Person):
-            again = f" again; its last run failed, see {task.evidence}" if task.passed is False else ""
-            return f"`/sw:do {increment.number}` runs {task.id} ({task.title}){again}."
+            return run_action(increment, task)
         waiting.append(step)
     return task_binding.first_to_ask(waiting)[0].action if waiting else record.hint
+
+
+def run_action(increment: Increment, task: Task) -> str:
+    """How a task is run that a command or a test does; after a failure its cause comes first."""
+    if task.passed is not False:
+        return f"`/sw:do {increment.number}` runs {task.id} ({task.title})."
+    report = reports.of_page(increment, task.evidence or "")
+    what = f": {failed}" if report and (failed := _what_failed(report)) else ""
+    where = f" (report {task.evidence})" if task.evidence else ""
+    again = f"then `/sw:do {increment.number}` runs it again"
+    return f"{task.id} ({task.title}) failed{what}. Mend the cause first{where}, {again}."
+
+
+def _what_failed(report: ReportData) -> str:
+    """In a few words, without a full stop."""
+    message, results = report.data.get("message"), test_cases.from_data(report.data)
+    if isinstance(message, str) and message:
+        return " ".join(message.split())[:_LONGEST_MESSAGE]
+    if results is not None and results.failed:
+        return f"{results.failed} of {results.ran} tests failed"
+    status = report.data.get("exit_status")
+    return f"it ended with exit status {status}" if isinstance(status, int) and status else ""
 
 
 def _unreadable(increment: Increment, revision: str, error: SpecweaveError, others: tuple[str, ...] | None) -> Reading:

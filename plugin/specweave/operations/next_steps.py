@@ -41,7 +41,11 @@ class Steps:
 def of_all(context: Context, *, name: str | None, limit: int) -> Steps:
     """The best step of each open increment, for who goes by that name; `limit` of them at most."""
     found = Steps()
-    for entry in nsmallest(limit + _SPARE, _open(context, found), key=_rank):
+
+    def rank(entry: Entry) -> tuple[bool, int, int]:
+        return name is None or not _keeps(claims.held(context, entry.increment), name), *_rank(entry)
+
+    for entry in nsmallest(limit + _SPARE, _open(context, found), key=rank):
         steps, held = _of(entry.increment, entry.record, context, name)
         found.held += held
         found.steps += steps[:1]
@@ -102,7 +106,10 @@ def _of(increment: Increment, record: Record, context: Context, name: str | None
     claimed = claims.held(context, increment) if record.ready else {}
     held = [task for task in record.ready if _is_others(claimed, task, name)]
     free = [task for task in record.ready if task not in held]
-    return list(_steps(increment, record, context, free)), [
+    mine = {task.id for task in free if name is not None and claims.name_of(task.id) in claimed}
+    steps = sorted(_steps(increment, record, context, free), key=lambda step: step.task not in mine)
+    kept = {"why": f"it is kept for {name}"}
+    return [step.model_copy(update=kept) if step.task in mine else step for step in steps], [
         HeldTask(increment=record.id, task=task.id, title=task.title, holder=claim.holder, until=claim.until)
         for task in held
         if (claim := claimed[claims.name_of(task.id)])
@@ -112,6 +119,10 @@ def _of(increment: Increment, record: Record, context: Context, name: str | None
 def _is_others(claimed: Mapping[str, Claim], task: Task, name: str | None) -> bool:
     claim = claimed.get(claims.name_of(task.id))
     return claim is not None and (claim.process is not None or claim.name != name)
+
+
+def _keeps(claimed: Mapping[str, Claim], name: str) -> bool:
+    return any(claim.process is None and claim.name == name for claim in claimed.values())
 
 
 def _steps(increment: Increment, record: Record, context: Context, free: Iterable[Task]) -> Iterator[Step]:
@@ -125,8 +136,7 @@ def _steps(increment: Increment, record: Record, context: Context, free: Iterabl
         if isinstance(step, Person):
             waiting.append(step)
             continue
-        action = f"`/sw:do {increment.number}` runs {task.id} ({task.title})."
-        yield _step(record, "run", action, _why(record, task), task)
+        yield _step(record, "run", increment_summary.run_action(increment, task), _why(record, task), task)
     for person in first_to_ask(waiting):
         yield _step(record, "person", person.action, _why(record, person.task), person.task)
 

@@ -24,7 +24,7 @@ def next_(context: Context, words: str = "") -> NextResult:
     result = call.command.run(call.request, context)
     assert isinstance(result, NextResult)
     json.loads(result.model_dump_json())
-    assert "Next: " in result.text().splitlines()[-1]
+    assert "Next: " in result.text().split("\n\nAfter that:")[0].splitlines()[-1]
     return result
 
 
@@ -82,7 +82,10 @@ def test_what_failed_comes_first_then_what_waits_to_be_closed_then_what_goes_on_
     ]
     assert result.steps[1].action == "Review it, then `/sw:done 0003`."
     assert (result.open, result.paused) == (5, ["0005-paused"])
-    assert result.text().endswith("Next: `/sw:do 0004` runs T-001 (Task 1).")
+    mend = "T-001 (Task 1) failed: the number 0001 is taken by 0001-new. Mend the cause first (report "
+    assert result.steps[0].action == f"{mend}reports/001-inc.md), then `/sw:do 0004` runs it again."
+    before, _, after = result.text().partition(f"\n\nNext: {result.steps[0].action}\n\nAfter that:\n\n")
+    assert (before.splitlines()[-1][:14], after.splitlines()[0][:18]) == ("`0004-broken` ", "- `0003-closing`: ")
     assert [step.increment for step in next_(context, "--limit 2").steps] == ["0004-broken", "0003-closing"]
 
 
@@ -110,6 +113,18 @@ def test_what_others_work_on_is_passed_over_and_named(context: Context) -> None:
     assert "wait for what they do" in next_(context, "1").text()
     with claims.claim(context, first, "T-001", name="anna"):
         assert [step.increment for step in next_(context, "--as anna").steps] == ["0002-second"]
+
+
+def test_what_is_kept_for_who_asks_comes_first(context: Context) -> None:
+    work(context, "first", task(1, "/sw:inc 0001-taken"))
+    do(context, "1")
+    second = work(context, "second", task(1), task(2), task(3, "/sw:status"))
+    claims.hand_out(context, second, "T-002", name="ben")
+    first = next_(context, "--as ben").steps[0]
+    assert (first.increment, first.task, first.why) == ("0002-second", "T-002", "it is kept for ben")
+    assert [step.task for step in next_(context, "2 --as ben").steps] == ["T-002", "T-003", "T-001"]
+    assert next_(context, "--as anna").steps[0].increment == "0001-first"
+    assert [step.task for step in next_(context, "2").steps] == ["T-003", "T-001"]
 
 
 def test_enough_is_found_where_others_hold_what_comes_first(context: Context) -> None:

@@ -227,6 +227,23 @@ def test_where_nothing_is_the_first_increment_is_proposed(context: Context) -> N
     assert "/sw:inc" in ask(context, "/sw:status")["text"]
 
 
+def test_where_all_are_archived_it_says_so_and_lists_them_when_asked(
+    context: Context, make: Callable[..., Increment]
+) -> None:
+    assert "No increment is archived." in ask(context, "/sw:status --state archived")["text"]
+    for number in (1, 2):
+        make(number, "completed")
+        ask(context, f"/sw:archive {number}")
+    for line in ("/sw:status", "/sw:next"):
+        result = ask(context, line)
+        assert result["archived"] == 2
+        assert result["text"].startswith("No open increments; 2 archived.")
+    listed = ask(context, "/sw:status --state archived --limit 1")
+    assert (names(listed), listed["states"]) == (["0001"], {"completed": 2})
+    assert "--state archived --limit 1 --cursor" in listed["text"]
+    assert names(ask(context, f"/sw:status --state archived --cursor {listed['cursor']}")) == ["0002"]
+
+
 def test_one_increment_is_shown_with_each_task_and_why_it_stands_so(context: Context, work: Increment) -> None:
     result = ask(context, "/sw:status 1")
     (shown,) = result["increments"]
@@ -239,7 +256,8 @@ def test_one_increment_is_shown_with_each_task_and_why_it_stands_so(context: Con
     ]
     assert shown["tasks"][0]["evidence"] == "reports/001-test.md"
     assert "reports/002-test.md failed" in shown["tasks"][1]["why"]
-    assert "its last run failed" in shown["next"]
+    mend = "failed: it ended with exit status 1. Mend the cause first (report reports/002-test.md), then `/sw:do 0001`"
+    assert mend in shown["next"]
     assert "| T-005 Of nothing | open, waits for T-002 | by a person |" in result["text"]
 
 

@@ -57,6 +57,7 @@ class NextResult(Result):
         held: ready tasks that were passed over.
         open: how many increments are open and not paused.
         paused: ids of the first paused increments, five at most.
+        archived: how many are put away; counted where nothing is open.
     """
 
     increment: str | None
@@ -64,6 +65,7 @@ class NextResult(Result):
     held: list[HeldTask]
     open: int
     paused: list[str]
+    archived: int = Field(0, description="How many are put away; counted where nothing is open.")
 
     def text(self) -> str:
         """The result in a few lines of markdown, ending with the next step."""
@@ -73,11 +75,12 @@ class NextResult(Result):
         if not self.steps:
             return "\n".join([*lines, self._nothing()])
         first, *others = self.steps
-        if others:
-            lines += ["After that:", "", *(f"- `{step.increment}`: {step.action}" for step in others), ""]
         what = f"{first.task} {first.task_title}" if first.task else first.title
         lines += [f"`{first.increment}` {what}: {first.why}." if first.why else f"`{first.increment}` {what}", ""]
-        return "\n".join([*lines, f"Next: {first.action}"])
+        lines.append(f"Next: {first.action}")
+        if others:
+            lines += ["", "After that:", "", *(f"- `{step.increment}`: {step.action}" for step in others)]
+        return "\n".join(lines)
 
     def _nothing(self) -> str:
         if self.held:
@@ -87,6 +90,9 @@ class NextResult(Result):
         if self.paused:
             shown = ", ".join(f"`{name}`" for name in self.paused[:5])
             return f"Nothing is open; paused: {shown}.\n\nNext: `/sw:resume {self.paused[0].partition('-')[0]}`."
+        if self.archived:
+            begin = '`/sw:inc "Deploy the model"` begins something; `/sw:status --state archived` lists the others.'
+            return f"No open increments; {self.archived} archived.\n\nNext: {begin}"
         return 'Nothing is open.\n\nNext: `/sw:inc "Deploy the model"` begins something.'
 
 
@@ -112,6 +118,7 @@ def run(request: NextRequest, context: Context) -> NextResult:
         held=found.held,
         open=found.open,
         paused=found.paused,
+        archived=0 if found.open or increment else store.count_archived(context.project),
     )
 
 

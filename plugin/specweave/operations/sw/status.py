@@ -24,9 +24,9 @@ class StatusRequest(Request):
     """Which increment; all of them by default."""
 
     increment: IncrementName = None
-    state: Literal["all", "open", "active", "ready_for_review", "planned", "paused", "completed", "abandoned"] = Field(
-        "all", description="Only increments in this state."
-    )
+    state: Literal[
+        "all", "open", "active", "ready_for_review", "planned", "paused", "completed", "abandoned", "archived"
+    ] = Field("all", description="Only increments in this state; archived: those that were put away.")
     limit: int = Field(50, ge=1, le=1000, description="How many increments to show; all are counted.")
     cursor: str | None = Field(None, description="Go on after an answer that was cut: its `cursor`.")
 
@@ -37,6 +37,7 @@ class StatusResult(Result):
     Attributes:
         states: how many increments of the project are in each state, shown or not.
         unproven: how many completed increments have tasks that failed or whose evidence is stale.
+        archived: how many are put away; counted where there is no other.
         state, limit: what was asked for.
         cursor: for the next page; None where nothing is left.
     """
@@ -45,6 +46,7 @@ class StatusResult(Result):
     states: dict[str, int] = Field(description="How many increments are in each state, shown or not.")
     unproven: int = Field(description="How many completed increments have failed tasks or stale evidence.")
     state: str = Field(description="What was asked for.")
+    archived: int = Field(0, description="How many are put away; counted where there is no other.")
     limit: int
     cursor: str | None = Field(description="For the next page; None where nothing is left.")
 
@@ -52,6 +54,11 @@ class StatusResult(Result):
         """The result in a few lines of markdown, ending with the next step."""
         if len(self.increments) == 1 and self.increments[0].tasks:
             return table(self.increments[0])
+        if not self.states and self.archived:
+            shown = "`/sw:status --state archived` lists them."
+            return f"No open increments; {self.archived} archived.\n\nNext: {shown}"
+        if not self.states and self.state == "archived":
+            return "No increment is archived.\n\nNext: `/sw:status` lists the others."
         if not self.states:
             return 'No increments yet.\n\nNext: `/sw:inc "Deploy the model"` makes one.'
         lines = [_counts(self.states, self.unproven), ""]
@@ -94,7 +101,8 @@ def run(request: StatusRequest, context: Context) -> StatusResult:
 
     def selected() -> "Iterator[Entry]":
         nonlocal unproven
-        for entry in increment_index.entries(context):
+        entries = increment_index.archived if request.state == "archived" else increment_index.entries
+        for entry in entries(context):
             states[entry.record.status] += 1
             unproven += _is_unproven(entry.record)
             if _is_asked_for(entry.record, request.state) and (after is None or _rank(entry) > after):
@@ -108,6 +116,7 @@ def run(request: StatusRequest, context: Context) -> StatusResult:
         states=dict(states),
         unproven=unproven,
         state=request.state,
+        archived=0 if states or request.state == "archived" else store.count_archived(context.project),
         limit=request.limit,
         cursor=_written(shown[-1]) if len(found) > len(shown) else None,
     )
@@ -176,8 +185,8 @@ def _is_unproven(record: "Record") -> bool:
 def _is_asked_for(record: "Record", state: str) -> bool:
     from specweave.increments import life_cycle  # noqa: PLC0415 - a listing must stay cheap
 
-    if state in {"all", "open"}:
-        return state == "all" or record.is_open
+    if state in {"all", "archived", "open"}:
+        return state != "open" or record.is_open
     return record.status != _ORDER[0] and life_cycle.meaning(record.status) == state
 
 
