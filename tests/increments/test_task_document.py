@@ -36,6 +36,7 @@ def after_outcome(text: str, *, passed: bool, evidence: str | None = None) -> st
         ("- [ ] T-001: A\n  - text\n  - [ ] T-002: B\n    - **Run**: /b:b\n", {"T-002": "/b:b"}),
         ("- [ ] T-001: A\n\n**Run**: /a:a\n\n- [ ] T-002: B\n", {}),
         ("**Run**: /a:a\n- [ ] T-001: A\n", {}),
+        ("- [ ] T001: A\n  - **Run**: /a:a\n- [ ] T1 relaxation\n  - **Run**: /b:b\n", {"T001": "/a:a"}),
         ("- [ ] T-001: A\n  - **Run**: /a:a\n- [ ] T-002: B\n  - **Run**: /b:b\n", {"T-001": "/a:a", "T-002": "/b:b"}),
     ],
 )

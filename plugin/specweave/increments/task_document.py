@@ -1,7 +1,8 @@
 """Tasks as they stand in a document: where each is, what its status word means, and the edits that a run makes.
 
 Forms read: `### T-001: Title` with fields below it (ours), `### T-01 title`, and `- [ ] T-001: Title` with fields in
-the list below it. A field is `**Name**: value` or `**Name:** value`.
+the list below it; also `T001`, with three digits or four, because `T1` is a word of other trades. A field is
+`**Name**: value` or `**Name:** value`.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from specweave.files.markdown import Checkbox, Document, Field, Heading, InsertA
 Status = Literal["pending", "in-progress", "completed", "skipped"]
 
 _HEADING = re.compile(
-    r"(?:\[(?P<mark>.)\]\s*)?(?:\*\*)?(?P<id>T-\d{1,4})(?:\*\*)?(?![\w-])[\s:.)\u2013\u2014-]*(?P<title>.*)"
+    r"(?:\[(?P<mark>.)\]\s*)?(?:\*\*)?(?P<id>T-\d{1,4}|T\d{3,4})(?:\*\*)?(?![\w-])[\s:.)\u2013\u2014-]*(?P<title>.*)"
 )
 _STATUS = re.compile(r"(?:\[(?P<mark>.)\])?[ \t]*(?P<word>[A-Za-z][\w-]*)?")
 _MARKS: dict[str, Status] = {" ": "pending", "x": "completed", "X": "completed", "~": "in-progress", "-": "skipped"}

@@ -353,6 +353,25 @@ def test_the_state_is_what_a_line_at_the_top_of_the_specification_says(
     assert (increment.folder / "spec.md").read_text("utf-8").endswith(before)
 
 
+def test_tasks_without_a_hyphen_are_read_in_place_and_named_as_ours(context: Context) -> None:
+    increment = _bare(context, "0007-work", "# Work\n")
+    (increment.folder / "tasks.md").write_text(
+        "# Tasks\n\n### T001: One\n\n**Status**: [x] completed\n\n### T002: Two\n\n**Dependencies**: T001\n",
+        "utf-8",
+    )
+    state = {
+        "id": "0007-work",
+        "status": "active",
+        "tasks": {"T002": {"status": "pending", "evidence": "reports/1.md"}},
+    }
+    (increment.folder / "metadata.json").write_text(json.dumps(state), "utf-8")
+    assert summary(increment) == [("T001", "One", "completed", (), ()), ("T002", "Two", "pending", (), ("T001",))]
+    said = one(context, increment)
+    assert summary(increment) == [("T-001", "One", "completed", (), ()), ("T-002", "Two", "pending", (), ("T-001",))]
+    assert metadata_of(increment)["tasks"] == {"T-001": {"status": "completed"}, "T-002": state["tasks"]["T002"]}
+    assert not any("number of another" in left.message for left in said.left_alone)
+
+
 def test_frontmatter_says_the_state_before_any_line_does(context: Context) -> None:
     spec = "---\nstatus: paused\n---\n\n# Work\n\nStatus: completed\n"
     assert _bare(context, "0007-work", spec).metadata().status == "paused"

@@ -62,7 +62,10 @@ def name_tasks(sheet: Sheet, places: Sequence[Place], *, adopt: bool | None) -> 
             sheet.leave(place.line, f"{place.id} stands twice; both keep their number")
         seen.add(number)
         _name(sheet, place.line, number)
+    read = {place.line for place in places}
     for line, text in _unread(sheet) if adopt is not None else ():
+        if line in read:
+            continue
         if not adopt:
             sheet.leave(line, f"{text[:40]!r} is no task, because spec.md holds the tasks")
             continue

@@ -69,8 +69,8 @@ def with_tasks(document: dict[str, Any], places: Sequence[Place]) -> dict[str, A
     """The same with the states of tasks: those that are there under their new ids, and what people ticked."""
     states: dict[str, Any] = {}
     for key, value in document["tasks"].items():
-        number = key.removeprefix("T-")
-        known = key.startswith("T-") and number.isascii() and number.isdigit()
+        number = key.removeprefix("T").removeprefix("-")
+        known = key.startswith("T") and number.isascii() and number.isdigit()
         states[canonical(int(number)) if known else key] = value
     for place in places:
         if marked_status(place) == "completed" and not _needs_evidence(place):
