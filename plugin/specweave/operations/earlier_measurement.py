@@ -19,10 +19,12 @@ class EarlierMeasurement:
     Attributes:
         title: its model, version and report, for people.
         steps: what it measured.
+        disturbed: the rates at which the generator was late.
     """
 
     title: str
     steps: tuple[Earlier, ...]
+    disturbed: frozenset[float]
 
 
 def find(increment: Increment, model: str, data: Mapping[str, object]) -> EarlierMeasurement | None:
@@ -44,8 +46,11 @@ def find(increment: Increment, model: str, data: Mapping[str, object]) -> Earlie
         return None
     report, where = max(alike, key=lambda found: found[0].started)
     version = report.package.version if report.package else ""
+    late = report.data.get("disturbed_rates")
     return EarlierMeasurement(
-        f"{model} {version} in {where.id}, report {report.number:03d}", earlier_steps(report.data)
+        f"{model} {version} in {where.id}, report {report.number:03d}",
+        earlier_steps(report.data),
+        frozenset(rate for rate in late if isinstance(rate, float)) if isinstance(late, list) else frozenset(),
     )
 
 

@@ -133,7 +133,9 @@ def measure(
         remarks=remarks,
         conditions=_conditions(place, plan, package),
         earlier=earlier.title if earlier else "",
-        changes=compare(earlier.steps, measurement.steps) if earlier else (),
+        changes=compare(earlier.steps, measurement.steps, earlier.disturbed.union(judgement.disturbed))
+        if earlier
+        else (),
     )
     report = evidence.record(
         context,

@@ -35,6 +35,11 @@ def test_a_clear_difference_is_named(before: float, now: float, verdict: str) ->
     assert change.difference == pytest.approx(change.now - change.before)
 
 
+def test_a_test_in_which_the_generator_was_late_is_no_comparison() -> None:
+    (change,) = compare(kept(measured(10, 1)), [measured(20, 2)], {1_000.0})
+    assert change.verdict == "disturbed"
+
+
 def test_two_runs_of_one_service_differ_by_noise_nearly_always() -> None:
     verdicts = [compare(kept(measured(10, seed)), [measured(10, seed + 1)])[0].verdict for seed in range(0, 200, 2)]
     assert verdicts.count("noise") >= 88

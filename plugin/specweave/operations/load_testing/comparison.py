@@ -1,12 +1,15 @@
 """Two measurements of one thing, rate by rate: better, worse, or noise."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import hypot
 from typing import Any, Literal
 
 import msgspec
 
 from specweave.operations.load_testing.statistics import StepMeasurement
+
+
+Verdict = Literal["better", "worse", "noise", "disturbed"]
 
 
 class Earlier(msgspec.Struct, frozen=True):
@@ -22,7 +25,7 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         difference: now - before, with its 95 % confidence interval `low` to `high`.
-        verdict: `noise` where the interval holds zero.
+        verdict: `noise` where the interval holds zero; `disturbed` where the generator was late in one of the two.
     """
 
     rate: float
@@ -31,13 +34,19 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     difference: float
     low: float
     high: float
-    verdict: Literal["better", "worse", "noise"]
+    verdict: Verdict
 
 
-def compare(before: Sequence[Earlier], now: Sequence[StepMeasurement]) -> tuple[Change, ...]:
+def compare(
+    before: Sequence[Earlier], now: Sequence[StepMeasurement], disturbed: Collection[float] = ()
+) -> tuple[Change, ...]:
     """The changes at the rates that both have with an interval.
 
     The two runs are independent, so the half-widths of their intervals add up as squares.
+
+    Args:
+        before, now: what is compared.
+        disturbed: rates at which the generator was late in one of the two.
     """
     earlier = {step.rate: step for step in before}
     changes = []
@@ -50,8 +59,10 @@ def compare(before: Sequence[Earlier], now: Sequence[StepMeasurement]) -> tuple[
             continue
         difference = step.latency.p95 - old
         half = hypot(then.p95_interval[1] - old, step.p95_interval[1] - step.latency.p95)
-        verdict: Literal["better", "worse", "noise"] = "noise"
-        if abs(difference) > half:
+        verdict: Verdict = "noise"
+        if step.rate in disturbed:
+            verdict = "disturbed"
+        elif abs(difference) > half:
             verdict = "worse" if difference > 0 else "better"
         changes.append(
             Change(step.rate, old, step.latency.p95, difference, difference - half, difference + half, verdict)

@@ -27,7 +27,7 @@ from specweave.operations.load_testing.outcomes import EngineError, Outcome
 from specweave.operations.load_testing.plan import Exchange, Plan, Search, Step, Target, parse_target, schedule
 from specweave.operations.load_testing.run import Request, Run
 from specweave.operations.load_testing.server_process import ServerProcesses
-from specweave.operations.load_testing.statistics import is_disturbed, summarize
+from specweave.operations.load_testing.statistics import is_worth_repeating, summarize
 from specweave.operations.load_testing.summary import Calibration, ServerSample, StepSummary, Summary
 
 _WARM_UP_REQUESTS, _WARM_UP_RATE = 40, 100.0
@@ -113,7 +113,7 @@ class Engine:
             summary, moments = await self._measure(number, step, part=part)
             before += step.duration_s
             measured = summarize(step, moments, summary, slow_s=self._plan.timeout_s)
-            if self._plan.repeat_disturbed and is_disturbed(measured):
+            if self._plan.repeat_disturbed and is_worth_repeating(measured):
                 summary, moments = await self._measure(number, step, part=(before / total, 0.0), again=True)
             yield summary
             if not (moments["outcome"] == Outcome.CORRECT).any():

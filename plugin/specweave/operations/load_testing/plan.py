@@ -91,7 +91,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         connections: overrides what each step asks for.
         seed: of the random arrivals.
         header_variables: header name → environment variable that holds its value, so that no secret is in the plan.
-        repeat_disturbed: do a step once more in which the engine was late or short of processor time.
+        repeat_disturbed: do a step once more in which the engine was late by 5 ms or short of processor time.
         cores: where the engine runs; empty for anywhere.
         calibration_port: where a server listens on loopback that does nothing but answer, to learn what the engine can
             send on time; None for no such trial.

@@ -139,10 +139,21 @@ def is_disturbed(step: StepMeasurement) -> bool:
     Late is more than 5 ms at P99, or more than a tenth of the latency's P50 where that is a millisecond or more; short
     of processor time is more than 85 % of its core.
     """
-    lateness, generator = step.generator.lateness, step.generator
-    late = lateness.p99 if lateness.p99 is not None else lateness.maximum or 0.0
     allowed = min(MAX_LATENESS_MS, max(NOTICEABLE_LATENESS_MS, MAX_LATENESS_OF_P50 * (step.latency.p50 or 0.0)))
-    return late > allowed or generator.cpu > MAX_GENERATOR_CPU
+    return _lateness(step) > allowed or step.generator.cpu > MAX_GENERATOR_CPU
+
+
+def is_worth_repeating(step: StepMeasurement) -> bool:
+    """Whether the generator was late by more than 5 ms at P99, or used more than 85 % of its core.
+
+    A step that is late by less is marked, and not done again: it would cost its whole time, and decide nothing.
+    """
+    return _lateness(step) > MAX_LATENESS_MS or step.generator.cpu > MAX_GENERATOR_CPU
+
+
+def _lateness(step: StepMeasurement) -> float:
+    lateness = step.generator.lateness
+    return lateness.p99 if lateness.p99 is not None else lateness.maximum or 0.0
 
 
 def percentiles(seconds: Floats) -> Percentiles:
