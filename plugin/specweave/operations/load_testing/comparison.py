@@ -8,7 +8,6 @@ import msgspec
 
 from specweave.operations.load_testing.statistics import StepMeasurement
 
-
 Verdict = Literal["better", "worse", "noise", "disturbed"]
 
 
@@ -45,7 +44,8 @@ def compare(
     The two runs are independent, so the half-widths of their intervals add up as squares.
 
     Args:
-        before, now: what is compared.
+        before: the steps of the earlier one.
+        now: those of the present one.
         disturbed: rates at which the generator was late in one of the two.
     """
     earlier = {step.rate: step for step in before}
