@@ -50,13 +50,15 @@ def workspace(credit: Path, tmp_path: Path) -> Iterator[Path]:
 def _stop_all(folder: Path) -> None:
     if not (folder / ".specweave" / "local").exists():
         return  # nothing was deployed
-    for environment in ("production", "staging"):
-        subprocess.run(
-            [SPECWEAVE, "ml", "deploy", "--environment", environment, "--stop", "--approve"],
-            cwd=folder,
-            capture_output=True,
-            check=False,
-        )
+    # By name: an increment that a test completed is not the open one.
+    for increment in sorted(folder.glob(".specweave/increments/*/deployment.yaml")):
+        for environment in ("production", "staging"):
+            subprocess.run(
+                [SPECWEAVE, "ml", "deploy", increment.parent.name, "--environment", environment, "--stop", "--approve"],
+                cwd=folder,
+                capture_output=True,
+                check=False,
+            )
 
 
 def _free_ports(count: int) -> set[int]:
