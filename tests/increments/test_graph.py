@@ -25,6 +25,7 @@ def task(number: int, *dependencies: int) -> Task:
         user_story=None,
         evidence=None,
         passed=None,
+        uncovered=(),
         document="tasks.md",
         line=number,
         claimed=False,

@@ -80,6 +80,7 @@ def test_a_service_of_whims_ends_the_search_all_the_same(seed: int) -> None:
     assert len(made) <= MOST_PROBES
 
 
+@pytest.mark.measures
 def test_the_limit_of_a_real_server_is_found_and_a_hopeless_probe_is_cut_short(tmp_path: Path) -> None:
     # One connection at a time and 4 ms each: 250 a second is all there is.
     context = Context(Project(tmp_path), RealHost())
