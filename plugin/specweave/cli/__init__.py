@@ -87,4 +87,7 @@ def _failed(error: Exception, *, as_json: bool, debug: bool) -> int:
     known = explained(error)
     with output.perhaps_unheard():
         output.show_error(known, as_json=as_json, traceback_of=error if debug else None)
+    with output.perhaps_unheard():
+        # What failed may have been the output itself; what is left of it would be written again at exit.
+        sys.stdout.flush()
     return known.exit_status
