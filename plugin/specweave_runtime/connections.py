@@ -65,6 +65,13 @@ class Connection(HttpToolsProtocol):
         self._arriving = False
         super().on_message_complete()
 
+    def eof_received(self) -> bool:  # type: ignore[override] # uvicorn's never keeps the transport; asyncio's may
+        """The client sends no more, and may still read: an answer that is under way goes out before the end."""
+        if self._arriving or self.cycle is None or self.cycle.response_complete:
+            return False
+        self.cycle.keep_alive = False
+        return True
+
     def look(self) -> None:
         """Let go of a client whose request takes too long to arrive; to be called once a second."""
         # Nothing can arrive while nothing is read: a request in front of it is being answered.

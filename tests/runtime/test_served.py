@@ -51,12 +51,11 @@ def post(port: int, content: bytes, path: str = "/predict") -> tuple[int, dict[s
         return answer.status, json.loads(answer.read())
 
 
-def raw(port: int, content: bytes, *, end: bool = True) -> bytes:
-    """What comes back until the server closes; our side is closed first, unless `end` is false."""
+def raw(port: int, content: bytes) -> bytes:
+    """What comes back until the server closes; our side is closed first."""
     with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as connection:
         connection.sendall(content)
-        if end:
-            connection.shutdown(socket.SHUT_WR)
+        connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
@@ -90,7 +89,7 @@ def test_a_chunked_body_is_taken(port: int) -> None:
     content = body(ROW)
     head = b"POST /predict HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
     chunks = b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (5, content[:5], len(content) - 5, content[5:])
-    assert raw(port, head + chunks, end=False).startswith(b"HTTP/1.1 200 OK")
+    assert raw(port, head + chunks).startswith(b"HTTP/1.1 200 OK")
 
 
 def test_a_body_longer_than_it_says_is_refused(port: int) -> None:
