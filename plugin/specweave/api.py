@@ -18,6 +18,7 @@ from specweave.errors import InvalidInputError
 from specweave.host import RealHost
 from specweave.increments import store
 from specweave.operations.deployment_preparation import Prepared, prepare
+from specweave.operations.load_test_result import LoadTestResult
 from specweave.operations.ml import containerize, create_api, deploy_prepare, load_test, rollback
 from specweave.operations.model_choice import Wanted, deployment_of
 from specweave.project import Project
@@ -110,7 +111,7 @@ def load_test_model(
     increment: str | None = None,
     approve: bool = False,
     project: File | None = None,
-) -> load_test.LoadTestResult:
+) -> LoadTestResult:
     """Measure latency and errors of a service at each rate.
 
     Args:

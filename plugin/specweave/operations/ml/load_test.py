@@ -2,14 +2,15 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from specweave.command import Annotations, Command, Context, Duration, IncrementName, Request, Result
+from specweave.command import Annotations, Command, Context, Duration, IncrementName, Request
 from specweave.errors import GateError, InvalidInputError
 
 if TYPE_CHECKING:
     from specweave.operations.load_testing.shape import Load
 from specweave.operations.artifact_patterns import WHAT_RUNS
+from specweave.operations.load_test_result import LoadTestResult, result_of
 
 _ONE_RATE, _SEARCH_S = 50.0, 10.0
 
@@ -46,93 +47,6 @@ class LoadTestRequest(Request):
     )
 
 
-class LoadTestStep(BaseModel):
-    """One rate. Latencies are milliseconds from the intended start, None where there are too few requests for them.
-
-    Attributes:
-        rps: intended requests a second.
-        achieved_rps: correct answers a second.
-        p95_interval_ms: 95 % confidence interval of the P95; None below 1,000 requests.
-        p50_ms, p95_ms, p99_ms, max_ms: latency; a request that timed out counts with the timeout, one that failed later
-            than the SLO's latency with its own time.
-        error_rate: share of requests that failed, 0 to 1.
-        errors: cause → number of requests.
-        verdict: `within` the SLO, `beyond` it, or not known: `generator-limited`, `undecided`.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    rps: float
-    requests: int
-    achieved_rps: float
-    p50_ms: float | None
-    p95_ms: float | None
-    p95_interval_ms: tuple[float, float] | None
-    p99_ms: float | None
-    max_ms: float | None
-    error_rate: float
-    errors: dict[str, int]
-    verdict: Literal["within", "beyond", "generator-limited", "undecided"]
-
-
-class LoadTestResult(Result):
-    """The figures, and what follows from them.
-
-    Attributes:
-        increment: whose service.
-        url: where the requests went.
-        version: of the model package that this is evidence for; None where the service serves another one.
-        steps: one for each rate that was run.
-        max_rps_within_slo: highest rate held, with every lower one; None when not even the lowest is.
-        slo_p95_ms, slo_error_rate: against which.
-        recommendation: for people, two lines.
-        report: path relative to the project.
-    """
-
-    increment: str
-    url: str
-    version: str | None
-    steps: list[LoadTestStep]
-    max_rps_within_slo: float | None
-    slo_p95_ms: float
-    slo_error_rate: float
-    recommendation: str
-    notes: list[str]
-    report: str
-    revision: str
-
-    def text(self) -> str:
-        """The table, the recommendation and the next step."""
-        from specweave.operations.load_testing.report import milliseconds  # noqa: PLC0415 - a listing must stay cheap
-
-        lines = [
-            "Load Test Results:",
-            "",
-            "| RPS | Achieved | Latency P50 | Latency P95 | Latency P99 | Max | Error Rate |",
-            "|------|------|-------------|-------------|-------------|------|------------|",
-        ]
-        for step in self.steps:
-            times = [milliseconds(value) for value in (step.p50_ms, step.p95_ms, step.p99_ms, step.max_ms)]
-            cells = [f"{step.rps:g}", f"{step.achieved_rps:.4g}", *times, f"{step.error_rate:.2%}"]
-            lines.append(f"| {' | '.join(cells)} |")
-        errors = [
-            f"- {step.rps:g} RPS: " + ", ".join(f"{count} {cause}" for cause, count in step.errors.items())
-            for step in self.steps
-            if step.errors
-        ]
-        lines += ["", self.recommendation, ""] + [f"- {note}" for note in self.notes]
-        lines += ["", "Errors:", *errors] if errors else []
-        number = self.increment[:4]
-        next_step = (
-            f"Next: `/ml:deploy {number} --environment staging`."
-            if self.passed and self.version
-            else "Next: read the report; a faster model, a lower rate or more instances bring it within the SLO."
-            if not self.passed
-            else "Next: deploy the increment's own package and test that; this was another one."
-        )
-        return "\n".join([*lines, "", f"Report: {self.report}", "", next_step])
-
-
 def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
     """Load the service and leave the report.
 
@@ -145,8 +59,6 @@ def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
     from specweave.arguments import slash_line  # noqa: PLC0415 - a listing must stay cheap
     from specweave.increments import store  # noqa: PLC0415
     from specweave.operations import service_measurement  # noqa: PLC0415
-    from specweave.operations.load_testing.judgement import recommendation  # noqa: PLC0415
-    from specweave.operations.load_testing.report import explain  # noqa: PLC0415
 
     question = None if context.approved else approval(request, context)
     if question:
@@ -159,36 +71,7 @@ def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
         url=request.url,
         command=slash_line(COMMAND, request),
     )
-    steps = [
-        LoadTestStep(
-            rps=step.rate,
-            requests=step.requests,
-            achieved_rps=step.achieved_rate,
-            p50_ms=step.latency.p50,
-            p95_ms=step.latency.p95,
-            p95_interval_ms=step.p95_interval,
-            p99_ms=step.latency.p99,
-            max_ms=step.latency.maximum,
-            error_rate=step.error_rate,
-            errors={failure.cause: failure.count for failure in step.failures},
-            verdict=verdict,
-        )
-        for step, verdict in zip(measured.measurement.steps, measured.judgement.verdicts, strict=True)
-    ]
-    return LoadTestResult(
-        passed=measured.judgement.passed,
-        increment=measured.increment_id,
-        url=measured.address,
-        version=measured.version,
-        steps=steps,
-        max_rps_within_slo=measured.judgement.max_rps_within_slo,
-        slo_p95_ms=measured.slo.latency_p95_ms,
-        slo_error_rate=measured.slo.error_rate,
-        recommendation="\n".join(recommendation(measured.judgement, measured.slo)),
-        notes=explain(measured.measurement, measured.judgement, measured.slo),
-        report=measured.report,
-        revision=store.revision(store.find(context.project, measured.increment_id)),
-    )
+    return result_of(measured, store.revision(store.find(context.project, measured.increment_id)))
 
 
 def _load(request: LoadTestRequest) -> "Load":

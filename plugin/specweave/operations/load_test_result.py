@@ -1,0 +1,139 @@
+"""What a load test says to its caller: the figures of each rate, and what follows from them."""
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from specweave.command import Result
+
+if TYPE_CHECKING:
+    from specweave.operations.service_measurement import Measured
+
+
+class LoadTestStep(BaseModel):
+    """One rate. Latencies are milliseconds from the intended start, None where there are too few requests for them.
+
+    Attributes:
+        rps: intended requests a second.
+        achieved_rps: correct answers a second.
+        p95_interval_ms: 95 % confidence interval of the P95; None below 1,000 requests.
+        p50_ms, p95_ms, p99_ms, max_ms: latency; a request that timed out counts with the timeout, one that failed later
+            than the SLO's latency with its own time.
+        error_rate: share of requests that failed, 0 to 1.
+        errors: cause → number of requests.
+        verdict: `within` the SLO, `beyond` it, or not known: `generator-limited`, `undecided`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    rps: float
+    requests: int
+    achieved_rps: float
+    p50_ms: float | None
+    p95_ms: float | None
+    p95_interval_ms: tuple[float, float] | None
+    p99_ms: float | None
+    max_ms: float | None
+    error_rate: float
+    errors: dict[str, int]
+    verdict: Literal["within", "beyond", "generator-limited", "undecided"]
+
+
+class LoadTestResult(Result):
+    """The figures, and what follows from them.
+
+    Attributes:
+        increment: whose service.
+        url: where the requests went.
+        version: of the model package that this is evidence for; None where the service serves another one.
+        steps: one for each rate that was run.
+        max_rps_within_slo: highest rate held, with every lower one; None when not even the lowest is.
+        slo_p95_ms, slo_error_rate: against which.
+        recommendation: for people, two lines.
+        report: path relative to the project.
+    """
+
+    increment: str
+    url: str
+    version: str | None
+    steps: list[LoadTestStep]
+    max_rps_within_slo: float | None
+    slo_p95_ms: float
+    slo_error_rate: float
+    recommendation: str
+    notes: list[str]
+    report: str
+    revision: str
+
+    def text(self) -> str:
+        """The table, the recommendation and the next step."""
+        from specweave.operations.load_testing.report import milliseconds  # noqa: PLC0415 - a listing must stay cheap
+
+        lines = [
+            "Load Test Results:",
+            "",
+            "| RPS | Achieved | Latency P50 | Latency P95 | Latency P99 | Max | Error Rate |",
+            "|------|------|-------------|-------------|-------------|------|------------|",
+        ]
+        for step in self.steps:
+            times = [milliseconds(value) for value in (step.p50_ms, step.p95_ms, step.p99_ms, step.max_ms)]
+            cells = [f"{step.rps:g}", f"{step.achieved_rps:.4g}", *times, f"{step.error_rate:.2%}"]
+            lines.append(f"| {' | '.join(cells)} |")
+        errors = [
+            f"- {step.rps:g} RPS: " + ", ".join(f"{count} {cause}" for cause, count in step.errors.items())
+            for step in self.steps
+            if step.errors
+        ]
+        lines += ["", self.recommendation, ""] + [f"- {note}" for note in self.notes]
+        lines += ["", "Errors:", *errors] if errors else []
+        number = self.increment[:4]
+        next_step = (
+            f"Next: `/ml:deploy {number} --environment staging`."
+            if self.passed and self.version
+            else "Next: read the report; a faster model, a lower rate or more instances bring it within the SLO."
+            if not self.passed
+            else "Next: deploy the increment's own package and test that; this was another one."
+        )
+        return "\n".join([*lines, "", f"Report: {self.report}", "", next_step])
+
+
+def result_of(measured: "Measured", revision: str) -> LoadTestResult:
+    """What a load test that was recorded says to its caller.
+
+    Args:
+        measured: the load test.
+        revision: of its increment, after the report was added.
+    """
+    from specweave.operations.load_testing.judgement import recommendation  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.operations.load_testing.report import explain  # noqa: PLC0415
+
+    steps = [
+        LoadTestStep(
+            rps=step.rate,
+            requests=step.requests,
+            achieved_rps=step.achieved_rate,
+            p50_ms=step.latency.p50,
+            p95_ms=step.latency.p95,
+            p95_interval_ms=step.p95_interval,
+            p99_ms=step.latency.p99,
+            max_ms=step.latency.maximum,
+            error_rate=step.error_rate,
+            errors={failure.cause: failure.count for failure in step.failures},
+            verdict=verdict,
+        )
+        for step, verdict in zip(measured.measurement.steps, measured.judgement.verdicts, strict=True)
+    ]
+    return LoadTestResult(
+        passed=measured.judgement.passed,
+        increment=measured.increment_id,
+        url=measured.address,
+        version=measured.version,
+        steps=steps,
+        max_rps_within_slo=measured.judgement.max_rps_within_slo,
+        slo_p95_ms=measured.slo.latency_p95_ms,
+        slo_error_rate=measured.slo.error_rate,
+        recommendation="\n".join(recommendation(measured.judgement, measured.slo)),
+        notes=explain(measured.measurement, measured.judgement, measured.slo),
+        report=measured.report,
+        revision=revision,
+    )
