@@ -18,6 +18,7 @@ from specweave.errors import InvalidInputError
 from specweave.host import RealHost
 from specweave.increments import store
 from specweave.operations.deployment_preparation import Prepared, prepare
+from specweave.operations.load_test_request import LoadTestRequest
 from specweave.operations.load_test_result import LoadTestResult
 from specweave.operations.ml import containerize, create_api, deploy_prepare, load_test, rollback
 from specweave.operations.model_choice import Wanted, deployment_of
@@ -132,7 +133,7 @@ def load_test_model(
         "rps": requests_per_second,
         "duration": duration_seconds,
     }
-    return load_test.run(validate(load_test.LoadTestRequest, values), context)
+    return load_test.run(validate(LoadTestRequest, values), context)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,14 @@ from specweave.increments.evidence import PackageReference
 from specweave.model_packages import store as packages
 from specweave.model_packages.store import Package
 from specweave.operations import earlier_measurement, measured_service
+from specweave.operations.load_test_request import LoadTestRequest, load_of
 from specweave.operations.load_testing import Exchange, Measurement, Plan, preflight, run_load_test
 from specweave.operations.load_testing.comparison import compare
 from specweave.operations.load_testing.judgement import Judgement, judge
 from specweave.operations.load_testing.plan import parse_target
 from specweave.operations.load_testing.preflight import Served
 from specweave.operations.load_testing.report import render_report
-from specweave.operations.load_testing.shape import Load, shape
+from specweave.operations.load_testing.shape import shape
 from specweave.operations.measured_service import Place
 from specweave.project import SloSettings
 from specweave_runtime.agreement import by_class
@@ -57,38 +58,28 @@ class Measured:
     report: str
 
 
-def measure(
-    context: Context,
-    *,
-    increment_name: str | None,
-    load: Load,
-    environment: str | None,
-    url: str | None,
-    command: str,
-) -> Measured:
+def measure(context: Context, request: LoadTestRequest, *, command: str) -> Measured:
     """Load the service of an increment and leave the report.
 
     Without an environment and a URL the increment's own service is started for it.
 
     Args:
         context: project, machine, progress.
-        increment_name: see `store.find`.
-        load: what to send.
-        environment: where it is deployed.
-        url: where else it is.
-        command: the slash command, for the evidence.
+        request: what is asked for.
+        command: the same as a slash command, for the evidence.
 
     Raises:
         NotFoundError: increment, package, API or deployment is not there.
         InvalidInputError: `arguments-conflict`, `url-invalid`, `load-test-plan-invalid`.
         OperationError: `service-not-ready`, `service-unauthorized`, `service-unreachable`, `load-generator-failed`.
     """
+    environment, url, load = request.environment, request.url, load_of(request)
     if environment is not None and url is not None:
         raise InvalidInputError(
             "arguments-conflict", "--environment and --url both say where", next_step="leave one of them out"
         )
     started = context.host.now()
-    increment = store.find(context.project, increment_name, kind="deployment")
+    increment = store.find(context.project, request.increment, kind="deployment")
     evidence.require_recordable(increment)
     head = evidence.stand(increment)
     settings = deployment.read(increment.folder)

@@ -17,6 +17,7 @@ from specweave.increments import evidence
 from specweave.increments.evidence import PackageReference
 from specweave.increments.store import Increment
 from specweave.model_packages import store as packages
+from specweave.operations.load_test_request import LoadTestRequest
 from specweave.operations.local_deployment import content, supervision
 from specweave.operations.local_deployment.condition import folder_of
 from specweave.operations.ml import deploy, load_test, rollback, status
@@ -68,7 +69,7 @@ class Project:
 
     def load_test(self, **request: Any) -> None:
         """A real one, which must not fail."""
-        made = load_test.LoadTestRequest(increment=NUMBER, rps=(250,), duration=1.0, **request)
+        made = LoadTestRequest(increment=NUMBER, rps=(250,), duration=1.0, **request)
         result = load_test.run(made, self.context)
         assert result.passed, result.text()
 

@@ -18,8 +18,9 @@ from specweave.errors import GateError, InvalidInputError, NotFoundError, Operat
 from specweave.host import RealHost
 from specweave.increments import evidence, store
 from specweave.increments.store import Increment
+from specweave.operations.load_test_request import LoadTestRequest
 from specweave.operations.load_test_result import LoadTestResult
-from specweave.operations.ml.load_test import COMMAND, LoadTestRequest
+from specweave.operations.ml.load_test import COMMAND
 from specweave.project import Project
 from specweave_runtime.package import (
     Executable,

@@ -1,50 +1,10 @@
 """`ml load-test`: latency and errors of the service at given request rates."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from pydantic import Field
-
-from specweave.command import Annotations, Command, Context, Duration, IncrementName, Request
-from specweave.errors import GateError, InvalidInputError
-
-if TYPE_CHECKING:
-    from specweave.operations.load_testing.shape import Load
+from specweave.command import Annotations, Command, Context
+from specweave.errors import GateError
 from specweave.operations.artifact_patterns import WHAT_RUNS
+from specweave.operations.load_test_request import LoadTestRequest, load_of
 from specweave.operations.load_test_result import LoadTestResult, result_of
-
-_ONE_RATE, _SEARCH_S = 50.0, 10.0
-
-Rate = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
-
-
-class LoadTestRequest(Request):
-    """Which service, at which rates, for how long."""
-
-    increment: IncrementName = None
-    rps: tuple[Rate, ...] = Field(
-        (10.0, 50.0, 100.0, 500.0, 1000.0),
-        min_length=1,
-        max_length=32,
-        description="Requests a second, one rate or several: 10,50,100; each is held for the duration.",
-    )
-    duration: Duration = 60.0
-    find_max: bool = Field(
-        False,
-        description="Search the highest rate within the SLO, from --rps (50) on, each held for --duration (10s).",
-    )
-    spike: Rate | None = Field(
-        None, description="Go from --rps (50) to this rate and back without a pause, --duration at each."
-    )
-    soak: Duration | None = Field(None, description="Hold --rps (50) for so long, and watch memory: 10m, 1h.")
-    environment: str | None = Field(None, description="Test what is deployed there, instead of a service of its own.")
-    url: str | None = Field(
-        None,
-        description="Test the service at this address (http://127.0.0.1:8000); for another machine a person is asked.",
-    )
-    arrivals: Literal["poisson", "constant", "ramp"] = Field(
-        "poisson",
-        description="poisson: as independent callers come; constant: evenly spaced, which flatters; ramp: rising.",
-    )
 
 
 def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
@@ -63,39 +23,8 @@ def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
     question = None if context.approved else approval(request, context)
     if question:
         raise GateError("approval-required", question, next_step="a person who agrees runs it with `--approve`")
-    measured = service_measurement.measure(
-        context,
-        increment_name=request.increment,
-        load=_load(request),
-        environment=request.environment,
-        url=request.url,
-        command=slash_line(COMMAND, request),
-    )
+    measured = service_measurement.measure(context, request, command=slash_line(COMMAND, request))
     return result_of(measured, store.revision(store.find(context.project, measured.increment_id)))
-
-
-def _load(request: LoadTestRequest) -> "Load":
-    """What is asked for, where one rate is meant that of `_ONE_RATE`.
-
-    Raises:
-        InvalidInputError: `arguments-conflict`.
-    """
-    from specweave.operations.load_testing.shape import Load  # noqa: PLC0415 - a listing must stay cheap
-
-    given = request.model_fields_set
-    if request.soak is not None and ("duration" in given or request.find_max or request.spike is not None):
-        raise InvalidInputError(
-            "arguments-conflict", "--soak is a duration and a test of its own", next_step="leave the others out"
-        )
-    of_one_rate = request.find_max or request.spike is not None or request.soak is not None
-    duration_s = _SEARCH_S if request.find_max and "duration" not in given else request.soak or request.duration
-    return Load(
-        rates=(_ONE_RATE,) if of_one_rate and "rps" not in given else request.rps,
-        duration_s=duration_s,
-        arrivals=request.arrivals,
-        find_max=request.find_max,
-        spike=request.spike,
-    )
 
 
 def approval(request: LoadTestRequest, context: Context) -> str | None:
@@ -118,7 +47,7 @@ def approval(request: LoadTestRequest, context: Context) -> str | None:
     if target.is_loopback:
         return None
     increment = store.find(context.project, request.increment, kind="deployment")
-    form = shape(_load(request), deployment.read(increment.folder).slo)
+    form = shape(load_of(request), deployment.read(increment.folder).slo)
     Plan(request.url, form.steps, (Exchange("{}"),), form.search).check()
     key = sent_key()
     with_key = f", each with the key in {key}" if key else ""
