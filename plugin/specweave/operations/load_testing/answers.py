@@ -2,6 +2,7 @@
 
 import msgspec
 
+from specweave.operations.load_testing.answer_form import find_form_fault
 from specweave.operations.load_testing.plan import Exchange
 from specweave_runtime.agreement import agrees
 
@@ -38,4 +39,4 @@ def find_fault(answer: bytes, exchange: Exchange, tolerance: float, scale: float
     for field, value in exchange.expected_if_given.items():
         if field in document and not agrees(document[field], value, tolerance, scale):
             return f"{field} is {document[field]!r}, expected {value!r}"
-    return None
+    return find_form_fault(document, exchange.form) if exchange.form else None

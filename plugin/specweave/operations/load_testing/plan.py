@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from specweave.errors import InvalidInputError
+from specweave.operations.load_testing.answer_form import AnswerForm
 
 Arrivals = Literal["poisson", "constant", "ramp"]
 
@@ -68,11 +69,13 @@ class Exchange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         expected: fields of the JSON object that must be in the answer, with these values; numbers within the plan's
             tolerance. Empty: any JSON object is right.
         expected_if_given: fields that must have these values where the answer has them.
+        form: what else the answer must look like, where that is known.
     """
 
     body: str
     expected: dict[str, object] = {}
     expected_if_given: dict[str, object] = {}
+    form: AnswerForm | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
