@@ -159,6 +159,21 @@ def test_without_a_name_a_paused_one_is_meant_only_where_no_other_is_open(contex
     )
 
 
+def test_without_a_name_a_completed_one_is_meant_where_that_is_asked_and_none_is_open(context: Context) -> None:
+    store.create(context, "feature")
+    done = store.create(context, "deploy-a", kind="deployment")
+    store.update_metadata(done, lambda document: document.update(status="completed"), context.host.now)
+    with pytest.raises(NotFoundError):
+        store.find(context.project, None, kind="deployment")
+    assert store.find(context.project, None, kind="deployment", completed=True).id == done.id
+    second = store.create(context, "deploy-b", kind="deployment")
+    assert store.find(context.project, None, kind="deployment", completed=True).id == second.id
+    store.update_metadata(second, lambda document: document.update(status="completed"), context.host.now)
+    with pytest.raises(NotFoundError) as caught:
+        store.find(context.project, None, kind="deployment", completed=True)
+    assert caught.value.details["candidates"] == ["0002-deploy-a", "0003-deploy-b"]
+
+
 def test_updating_keeps_what_others_wrote_and_writes_nothing_when_nothing_changed(
     context: Context, increment_with: Callable[..., Increment]
 ) -> None:

@@ -23,13 +23,16 @@ def matching(increments: Sequence["Increment"], wanted: str) -> list["Increment"
     ]
 
 
-def only_open(increments: Sequence["Increment"], kind: str | None, *, paused: bool = False) -> "Increment":
+def only_open(
+    increments: Sequence["Increment"], kind: str | None, *, paused: bool = False, completed: bool = False
+) -> "Increment":
     """The only open one, of a type where one is given; those that are paused count where no other is open.
 
     Args:
         increments: among which.
         kind: only those of this type.
         paused: those that are paused come first.
+        completed: where none is open, the only completed one is meant: what it deployed runs on.
 
     Raises:
         NotFoundError: `increment-not-found`, `increment-ambiguous`.
@@ -38,11 +41,19 @@ def only_open(increments: Sequence["Increment"], kind: str | None, *, paused: bo
 
     working: list[Increment] = []
     resting: list[Increment] = []
+    ended: list[Increment] = []
     for increment in increments:
         metadata = increment.metadata()
-        if metadata.is_open and (kind is None or metadata.type == kind):
-            (resting if life_cycle.meaning(metadata.status) == "paused" else working).append(increment)
+        if kind is not None and metadata.type != kind:
+            continue
+        meaning = life_cycle.meaning(metadata.status)
+        if metadata.is_open:
+            (resting if meaning == "paused" else working).append(increment)
+        elif completed and meaning == "completed":
+            ended.append(increment)
     candidates = (resting or working) if paused else (working or resting)
+    if not candidates and ended:
+        return single(ended, "no increment is open, and more than one is completed")
     state = "paused" if resting and candidates is resting else "open"
     words = f"{state} {kind} increment" if kind else f"{state} increment"
     if not candidates:

@@ -130,7 +130,13 @@ def create(
 
 
 def find(
-    project: Project, name: str | None, *, kind: str | None = None, archived: bool = False, paused: bool = False
+    project: Project,
+    name: str | None,
+    *,
+    kind: str | None = None,
+    archived: bool = False,
+    paused: bool = False,
+    completed: bool = False,
 ) -> Increment:
     """The increment of that number, folder name or unique prefix; with None, the only open one of that kind.
 
@@ -140,13 +146,14 @@ def find(
         kind: for None, only increments of this type count.
         archived: look among those put away too.
         paused: for None, the only paused one is meant; else one that is paused only where no other is open.
+        completed: for None, the only completed one is meant where none is open.
 
     Raises:
         NotFoundError: `increment-not-found`; `increment-ambiguous` with the candidates.
     """
     increments = list_all(project, archived=archived)
     if name is None:
-        return choice.only_open(increments, kind, paused=paused)
+        return choice.only_open(increments, kind, paused=paused, completed=completed)
     wanted = name.strip().strip("/")
     matching = choice.matching(increments, wanted)
     if not matching:

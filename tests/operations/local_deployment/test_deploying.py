@@ -21,8 +21,9 @@ from specweave.errors import (
     NotFoundError,
     OperationError,
 )
-from specweave.increments import evidence
+from specweave.increments import evidence, store
 from specweave.operations.local_deployment import supervision
+from specweave.operations.ml import deploy, status
 from specweave_runtime.deployment_state import read_state
 
 
@@ -140,6 +141,16 @@ def test_stop_ends_it_and_deploy_brings_it_back(project: Project) -> None:
     assert project.deploy(stop=True).action == "none"
     assert project.deploy().action == "deployed"
     assert project.served() == "0001-v1"
+
+
+def test_what_a_completed_increment_deployed_is_stopped_without_its_name(project: Project) -> None:
+    project.load_tested("0001-v1")
+    project.deploy()
+    context = project.context
+    store.update_metadata(project.increment, lambda document: document.update(status="completed"), context.host.now)
+    assert status.run(status.StatusRequest(), context).environments[0].state == "running"
+    stopped = deploy.run(deploy.DeployRequest(environment="staging", stop=True), context)
+    assert (stopped.action, project.served()) == ("stopped", None)
 
 
 def test_status_of_what_was_never_deployed(project: Project) -> None:

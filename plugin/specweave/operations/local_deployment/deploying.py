@@ -49,7 +49,7 @@ def place(context: Context, increment_name: str | None, environment: str) -> Pla
         NotFoundError: `increment-not-found`, `increment-ambiguous`, `deployment-missing`, `environment-not-found`.
         InvalidInputError: `deployment-invalid`, `environment-name-invalid`.
     """
-    increment = store.find(context.project, increment_name, kind="deployment")
+    increment = store.find(context.project, increment_name, kind="deployment", completed=True)
     settings = deployment.read(increment.folder)
     settings.environment(environment)
     folder_of(context.project, settings.service.name, environment)

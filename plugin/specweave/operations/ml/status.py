@@ -43,7 +43,7 @@ def run(request: StatusRequest, context: Context) -> StatusResult:
     from specweave.operations import local_deployment  # noqa: PLC0415
     from specweave.operations.deployment_views import environment_view  # noqa: PLC0415
 
-    increment = store.find(context.project, request.increment, kind="deployment")
+    increment = store.find(context.project, request.increment, kind="deployment", completed=True)
     settings = deployment.read(increment.folder)
     names = [request.environment] if request.environment else list(settings.environments)
     for name in names:
