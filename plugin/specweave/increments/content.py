@@ -169,6 +169,11 @@ def looked_at(increment: Increment, task: Task) -> tuple[Path, ...]:
     return (*manifest, *(root / _fixed_part(word) for word in words if _may_count(word)))
 
 
+def names_paths(task: Task) -> bool:
+    """Whether the test of a task names what is written as a path, whether or not something is there."""
+    return any(_may_count(word) and ("/" in word or bool(Path(word).suffix)) for word in _words(task))
+
+
 def _package(increment: Increment, line: str) -> Path | None:
     try:
         model = binding.model_of(increment, line)

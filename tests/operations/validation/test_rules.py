@@ -50,13 +50,13 @@ completed: 0
 ### T-002: Measure
 **Satisfies ACs**: AC-US1-02
 **Status**: [ ] pending
-**Test**: `python -c pass`
+**Test**: `python offers.py`
 **Dependencies**: T-001
 
 ### T-003: Show
 **Satisfies ACs**: AC-US1-01
 **Status**: [ ] pending
-**Run**: /sw:status
+**Run**: /sw:sync
 **Dependencies**: T-001
 """
 DEPLOYMENT = """model: {name: credit, version: 0007-v1}
@@ -80,6 +80,7 @@ def sound(tmp_path: Path) -> Increment:
     (folder / "api").mkdir(parents=True)
     package = tmp_path / ".specweave" / "models" / "credit" / "0007-v1"
     package.mkdir(parents=True)
+    (tmp_path / "offers.py").touch()
     (folder / "spec.md").write_text(SPEC)
     (folder / "plan.md").write_text("# Plan\n\nSort them, see [the tasks](tasks.md).\n")
     (folder / "tasks.md").write_text(TASKS)
@@ -119,8 +120,8 @@ def run(increment: Increment, task_id: str, *, passed: bool = True) -> str:
     made = evidence.record(
         context,
         increment,
-        operation="status",
-        command="/sw:status",
+        operation="sync",
+        command="/sw:sync",
         passed=passed,
         started=context.host.now(),
         markdown="It ran.",
@@ -207,9 +208,9 @@ BREAKS: dict[str, tuple[Callable[[Increment], object], str]] = {
     "criterion-unknown": (lambda it: edit(it, "tasks.md", "AC-US1-02", "AC-US1-02, AC-US9-01"), "tasks.md:14"),
     "task-without-criteria": (lambda it: edit(it, "tasks.md", "**Satisfies ACs**: AC-US1-02\n", ""), "tasks.md:13"),
     "criterion-without-task": (lambda it: edit(it, "tasks.md", "AC-US1-02", "AC-US1-01"), "spec.md:17"),
-    "criterion-untestable": (lambda it: edit(it, "tasks.md", "**Test**: `python -c pass`\n", ""), "spec.md:17"),
+    "criterion-untestable": (lambda it: edit(it, "tasks.md", "**Test**: `python offers.py`\n", ""), "spec.md:17"),
     "task-dependency-unknown": (
-        lambda it: edit(it, "tasks.md", "pass`\n**Dependencies**: T-001", "pass`\n**Dependencies**: T-009"),
+        lambda it: edit(it, "tasks.md", "offers.py`\n**Dependencies**: T-001", "offers.py`\n**Dependencies**: T-009"),
         "tasks.md:17",
     ),
     "task-cycle": (lambda it: edit(it, "tasks.md", "none", "T-002"), "tasks.md:11"),
@@ -217,8 +218,8 @@ BREAKS: dict[str, tuple[Callable[[Increment], object], str]] = {
         lambda it: edit(it, "tasks.md", "[ ] pending\n**Test**", "[?] who\n**Test**"),
         "tasks.md:15",
     ),
-    "task-command-invalid": (lambda it: edit(it, "tasks.md", "/sw:status", "/sw:status --fly"), "tasks.md:22"),
-    "task-command-unknown": (lambda it: edit(it, "tasks.md", "/sw:status", "/ml:fly"), "tasks.md:22"),
+    "task-command-invalid": (lambda it: edit(it, "tasks.md", "/sw:sync", "/sw:sync --fly"), "tasks.md:22"),
+    "task-command-unknown": (lambda it: edit(it, "tasks.md", "/sw:sync", "/ml:fly"), "tasks.md:22"),
     "state-drift": (lambda it: edit(it, "tasks.md", "total_tasks: 3", "total_tasks: 4"), "tasks.md:2"),
     "evidence-missing": (
         lambda it: edit(it, "tasks.md", "[ ] pending\n**Run**", "[x] completed\n**Run**"),
@@ -232,6 +233,7 @@ BREAKS: dict[str, tuple[Callable[[Increment], object], str]] = {
     "report-unreadable": (lambda it: write(it, "reports/001-load-test.json", "{}"), "reports/001-load-test.json"),
     "report-incomplete": (lambda it: write(it, "reports/001-load-test.md", "# Half\n"), "reports/001-load-test.md"),
     "state-orphan": (lambda it: set_metadata(it, tasks={"T-099": {"status": "pending"}}), "metadata.json"),
+    "test-without-files": (lambda it: edit(it, "tasks.md", "python offers.py", "python -c pass"), "tasks.md:16"),
     "closed-without-evidence": (lambda it: set_metadata(it, status="completed"), "spec.md:16"),
     "ledger-invalid": (lambda it: write(it, ".generated.json", "[]"), ".generated.json"),
     "artifact-edited": (lambda it: write(it, "api/main.py", "app = 2\n"), "api/main.py"),
@@ -286,6 +288,15 @@ def test_what_breaks_a_rule_is_found_where_it_stands(sound: Increment, code: str
     seen = found(sound)
     assert (code, target) in seen, seen
     assert {other for other, _ in seen} - {code} <= FOLLOWS.get(code, set()), seen
+
+
+def test_a_test_that_is_still_to_be_written_names_a_file_all_the_same(sound: Increment) -> None:
+    (sound.project.root / "offers.py").unlink()
+    assert found(sound) == []
+    run(sound, "T-002")
+    assert ("test-without-files", "tasks.md:17") in found(sound)
+    edit(sound, "tasks.md", "python offers.py`\n", "python offers.py`\n**Files Affected**: offers/\n")
+    assert "test-without-files" not in {code for code, _ in found(sound)}
 
 
 def renamed(increment: Increment) -> Increment:

@@ -8,7 +8,7 @@ from typing import Any
 from specweave.errors import SpecweaveError
 from specweave.files import reading
 from specweave.increments import metadata as metadata_file
-from specweave.increments import reports
+from specweave.increments import content, reports
 from specweave.operations import synchronization
 from specweave.operations.validation.rule import Problem, Rule
 from specweave.operations.validation.subject import Subject
@@ -94,6 +94,16 @@ def _orphan_states(subject: Subject) -> Iterator[Problem]:
     for task_id in subject.metadata.tasks:
         if task_id not in known:
             yield Problem(f"metadata.json has a state of {task_id[:40]}, which no document has", metadata_file.FILE)
+
+
+def _without_files(subject: Subject) -> Iterator[Problem]:
+    for task in subject.tasks:
+        if task.test is None or task.files or content.of_task(subject.increment, task).files:
+            continue
+        # What is still to be done may have a test that is still to be written.
+        if _standing(subject, task.id) != "open" or not content.names_paths(task):
+            line = subject.line_of(task, "test")
+            yield Problem(f"the test of {task.id} names no file that is there", task.document, line)
 
 
 def _closed_without_evidence(subject: Subject) -> Iterator[Problem]:
@@ -220,6 +230,15 @@ RULES = (
         "The task was renumbered or removed. The state is kept.",
         "nothing, or give the task its number back",
         _orphan_states,
+    ),
+    Rule(
+        "test-without-files",
+        "warning",
+        "A test names no file, and its task has no **Files Affected**",
+        "Nothing could ever make its evidence stale: once it has passed, the task counts as passed whatever becomes of "
+        "the code. A path that does not lead into the project, or to a file that is not there, names none.",
+        "name what the test is about in **Files Affected**, such as `src/limit.py, tests/`",
+        _without_files,
     ),
     Rule(
         "closed-without-evidence",
