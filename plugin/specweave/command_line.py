@@ -104,7 +104,8 @@ def _given(parameter: Parameter, value: Any) -> object:
 def _pair(parameter: Parameter, text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not (key and equals):
+        # What stands there may be a secret that lacks its name.
         raise InvalidInputError(
-            "argument-invalid", f"{parameter.option}: {text!r} is no KEY=VALUE", next_step="write it as KEY=VALUE"
+            "argument-invalid", f"{parameter.option} has no KEY=VALUE behind it", next_step="write it as KEY=VALUE"
         )
     return key, value

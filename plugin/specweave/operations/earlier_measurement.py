@@ -9,7 +9,7 @@ from specweave.increments.evidence import ReportData
 from specweave.increments.store import Increment
 from specweave.operations.load_testing.comparison import Earlier, earlier_steps
 
-_ALIKE = ("machine", "service", "arrivals", "settle")
+_ALIKE = ("machine", "service", "arrivals", "settle", "bodies")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ def find(increment: Increment, model: str, data: Mapping[str, object]) -> Earlie
     Args:
         increment: whose reports, and those of the increments that it builds upon, are looked through.
         model: name of the model; its versions may differ.
-        data: what the present report will hold: `machine`, `service`, `arrivals` and `settle` must be the same there.
+        data: what the present report will hold: `machine`, `service`, `arrivals`, `settle` and `bodies` must
+            be the same there.
     """
     alike = [
         (report, where)

@@ -1,7 +1,6 @@
 """What a load test needs before anything is sent: the increment, its package, the load, the requests."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from specweave.command import Context
@@ -12,12 +11,11 @@ from specweave.increments.store import Increment
 from specweave.model_packages import store as packages
 from specweave.model_packages.store import Package
 from specweave.operations.load_test_request import LoadTestRequest, load_of
-from specweave.operations.load_testing import Exchange, Plan
+from specweave.operations.load_testing import Plan
 from specweave.operations.load_testing.shape import Load, Shape, shape
-from specweave_runtime.agreement import by_class
-from specweave_runtime.package import Golden, GoldenRow, PackageError, read_golden
+from specweave.operations.request_bodies import RequestBodies, read_bodies
+from specweave.operations.request_headers import header_variables
 
-KEY_HEADER = "X-API-Key"
 # Any machine on which the tool itself works sends so many a second; each step says if it was late all the same.
 _RATE_WITHOUT_CALIBRATION = 2_000.0
 
@@ -30,7 +28,8 @@ class Prepared:
         increment: whose service.
         settings: of its deployment, with the SLO.
         package: the model package that it names.
-        golden: rows of that package with their right answers.
+        bodies: what is asked.
+        headers: header → environment variable that holds its value, as asked for.
         load: what is asked for.
         form: the steps that it comes to, or the search.
     """
@@ -38,7 +37,8 @@ class Prepared:
     increment: Increment
     settings: Deployment
     package: Package
-    golden: Golden
+    bodies: RequestBodies
+    headers: Mapping[str, str]
     load: Load
     form: Shape
 
@@ -59,13 +59,13 @@ class Prepared:
         return Plan(
             url=url,
             steps=self.form.steps,
-            corpus=corpus(self.golden, self.package.signature.output.classes if same_model else None),
+            corpus=self.bodies.exchanges(checked=same_model),
             search=self.form.search,
             settle=self.form.settle,
             arrivals=self.load.arrivals,
-            tolerance=self.golden.tolerance,
-            scale=self.golden.scale,
-            header_variables={KEY_HEADER: key_variable} if key_variable else {},
+            tolerance=self.bodies.golden.tolerance,
+            scale=self.bodies.golden.scale,
+            header_variables=header_variables(self.headers, key_variable),
             repeat_disturbed=True,
             cores=tuple(cores),
         )
@@ -76,7 +76,8 @@ def prepare(context: Context, request: LoadTestRequest) -> Prepared:
 
     Raises:
         NotFoundError: increment or package is not there.
-        InvalidInputError: `arguments-conflict`, `url-invalid`, `load-test-plan-invalid`, `package-invalid`.
+        InvalidInputError: `arguments-conflict`, `url-invalid`, `load-test-plan-invalid`, `package-invalid`; bodies or
+            headers that cannot be sent, see `read_bodies` and `header_variables`.
     """
     if request.environment is not None and request.url is not None:
         raise InvalidInputError(
@@ -86,32 +87,7 @@ def prepare(context: Context, request: LoadTestRequest) -> Prepared:
     increment = store.find(context.project, request.increment, kind="deployment")
     settings = deployment.read(increment.folder)
     package = packages.open_package(context.project, settings.model.name, settings.model.version)
-    prepared = Prepared(increment, settings, package, _golden(package), load, shape(load, settings.slo))
+    bodies = read_bodies(context.project, package, request.bodies)
+    prepared = Prepared(increment, settings, package, bodies, request.header, load, shape(load, settings.slo))
     prepared.plan(request.url or "http://127.0.0.1", same_model=False).check()
     return prepared
-
-
-def corpus(golden: Golden, classes: Sequence[object] | None) -> tuple[Exchange, ...]:
-    """The golden rows as requests; with their right answers where the classes of the service's own model are given."""
-    return tuple(_exchange(row, classes) for row in golden.rows)
-
-
-def _exchange(row: GoldenRow, classes: Sequence[object] | None) -> Exchange:
-    body = json.dumps({"features": row.features}, ensure_ascii=False, allow_nan=False)
-    if classes is None:
-        return Exchange(body)
-    probabilities: dict[str, object] = {}
-    if row.probabilities is not None:
-        # The generated API names every class, or gives the one probability of a class that is 1 or true.
-        probabilities = {"probabilities": by_class(classes, row.probabilities), "probability": row.probabilities[-1]}
-    return Exchange(body, {"prediction": row.prediction}, probabilities)
-
-
-def _golden(package: Package) -> Golden:
-    try:
-        golden = read_golden(package.path)
-    except PackageError as error:
-        raise InvalidInputError("package-invalid", str(error)) from error
-    if not golden.rows:
-        raise InvalidInputError("package-invalid", f"{package.path} has no golden rows")
-    return golden

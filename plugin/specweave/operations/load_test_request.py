@@ -43,6 +43,14 @@ class LoadTestRequest(Request):
         "poisson",
         description="poisson: as independent callers come; constant: evenly spaced, which flatters; ramp: rising.",
     )
+    bodies: str = Field(
+        "golden",
+        min_length=1,
+        description="golden rows, reference rows, generated from the distribution, or a FILE: JSON lines, JSON, CSV.",
+    )
+    header: dict[str, str] = Field(
+        {}, description="Header and the environment variable that holds its value: X-Tenant=TENANT."
+    )
 
 
 def load_of(request: LoadTestRequest) -> "Load":

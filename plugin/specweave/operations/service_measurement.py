@@ -1,6 +1,5 @@
 """The load test of an increment's service: which service, which requests, what is left as evidence."""
 
-import os
 from dataclasses import dataclass
 
 import msgspec
@@ -13,7 +12,7 @@ from specweave.increments.content import Content
 from specweave.increments.evidence import PackageReference
 from specweave.model_packages.store import Package
 from specweave.operations import earlier_measurement, measured_service
-from specweave.operations.load_test_preparation import KEY_HEADER, Prepared, corpus, prepare
+from specweave.operations.load_test_preparation import Prepared, prepare
 from specweave.operations.load_test_request import LoadTestRequest
 from specweave.operations.load_testing import Measurement, Plan, preflight, run_load_test
 from specweave.operations.load_testing.comparison import compare
@@ -22,6 +21,7 @@ from specweave.operations.load_testing.plan import parse_target
 from specweave.operations.load_testing.preflight import Served
 from specweave.operations.load_testing.report import render_report
 from specweave.operations.measured_service import Place
+from specweave.operations.request_headers import header_values, header_variables
 from specweave.project import SloSettings
 
 
@@ -82,7 +82,7 @@ def measure(context: Context, request: LoadTestRequest, *, command: str) -> Meas
     remarks = [] if same_model else [_other_model(served, package)]
     # What answers at some --url may be anything.
     about = place.content or Content()
-    figures = _data(place, plan, measurement, judgement, slo=settings.slo, served=served)
+    figures = _data(place, plan, measurement, judgement, prepared=prepared, served=served)
     data = {**figures, "content": place.content and about.digest}
     earlier = earlier_measurement.find(increment, package.name, data) if same_model else None
     markdown, charts = render_report(
@@ -92,7 +92,7 @@ def measure(context: Context, request: LoadTestRequest, *, command: str) -> Meas
         title=f"{package.name} {package.version}" if same_model else settings.service.name,
         timeout_s=plan.timeout_s,
         remarks=remarks,
-        conditions=_conditions(place, plan, package),
+        conditions=_conditions(place, plan, prepared),
         earlier=earlier.title if earlier else "",
         changes=compare(earlier.steps, measurement.steps, earlier.disturbed.union(judgement.disturbed))
         if earlier
@@ -127,9 +127,14 @@ def measure(context: Context, request: LoadTestRequest, *, command: str) -> Meas
 
 
 def _look(context: Context, place: Place, prepared: Prepared) -> tuple[Served, bool]:
-    headers = {KEY_HEADER: os.environ[place.key_variable]} if place.key_variable else {}
-    body = corpus(prepared.golden, None)[0].body
-    served = preflight.look(context.host, parse_target(place.url), body, headers)
+    bodies = prepared.bodies
+    served = preflight.look(
+        context.host,
+        parse_target(place.url),
+        bodies.bodies[0].text,
+        header_values(header_variables(prepared.headers, place.key_variable)),
+        insists=not bodies.are_golden,
+    )
     same_model = served.digest == prepared.package.identity
     if not same_model:
         context.report(Progress(_other_model(served, prepared.package)))
@@ -144,19 +149,20 @@ def _other_model(served: Served, package: Package) -> str:
     )
 
 
-def _conditions(place: Place, plan: Plan, package: Package) -> dict[str, str]:
+def _conditions(place: Place, plan: Plan, prepared: Prepared) -> dict[str, str]:
     return {
         "service": place.description,
         "arrivals": plan.arrivals,
         "timeout": f"{plan.timeout_s:g} s",
-        "requests": f"{len(plan.corpus)} golden rows of {package.name} {package.version} in turn",
-        "model runs as": package.manifest.executable.kind,
+        "requests": prepared.bodies.description,
+        **({"headers": ", ".join(plan.header_variables)} if plan.header_variables else {}),
+        "model runs as": prepared.package.manifest.executable.kind,
         "specweave": __version__,
     }
 
 
 def _data(
-    place: Place, plan: Plan, measurement: Measurement, judgement: Judgement, *, slo: SloSettings, served: Served
+    place: Place, plan: Plan, measurement: Measurement, judgement: Judgement, *, prepared: Prepared, served: Served
 ) -> dict[str, object]:
     steps = [
         {**msgspec.to_builtins(step), "verdict": verdict}
@@ -169,8 +175,10 @@ def _data(
         "settle": plan.settle,
         "seed": plan.seed,
         "timeout_s": plan.timeout_s,
+        "bodies": prepared.bodies.identity,
+        "headers": plan.header_variables,
         "served": msgspec.to_builtins(served),
-        "slo": slo.model_dump(),
+        "slo": prepared.settings.slo.model_dump(),
         "steps": steps,
         "max_rps_within_slo": judgement.max_rps_within_slo,
         "first_rps_beyond_slo": judgement.first_rps_beyond_slo,

@@ -380,7 +380,7 @@ def test_a_person_is_asked_before_another_machine_is_loaded(
     question = f"Send 6,600 requests, up to 100 a second, to https://{host}, whose owner has agreed to it"
     assert COMMAND.approval(request, context) == f"{question}?"
     monkeypatch.setenv("SPECWEAVE_API_KEY", "s3cret")
-    assert COMMAND.approval(request, context) == f"{question}, each with the key in SPECWEAVE_API_KEY?"
+    assert COMMAND.approval(request, context) == f"{question}, each with what is in SPECWEAVE_API_KEY?"
 
 
 def test_another_machine_is_called_only_after_a_yes(context: Context, increment: Increment) -> None:

@@ -9,6 +9,7 @@ from specweave_runtime.agreement import class_name
 
 # Services round: four decimals of each of ten classes.
 _SUM_TOLERANCE = 1e-3
+_ROUNDING = 1e-6
 _SHOWN = 80
 
 
@@ -86,7 +87,7 @@ def _is_finite(value: object) -> bool:
 
 
 def _is_share(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and -1e-6 <= value <= 1 + 1e-6
+    return isinstance(value, int | float) and not isinstance(value, bool) and -_ROUNDING <= value <= 1 + _ROUNDING
 
 
 def _shown(value: object) -> str:

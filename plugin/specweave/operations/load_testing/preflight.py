@@ -10,6 +10,7 @@ import msgspec
 from specweave.errors import OperationError
 from specweave.host import Host
 from specweave.operations.load_testing.plan import Target
+from specweave.operations.load_testing.redaction import redact
 
 _TIMEOUT_S = 10.0
 _EXCERPT = 300
@@ -22,7 +23,7 @@ class Served(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: str | None
 
 
-def look(host: Host, target: Target, body: str, headers: Mapping[str, str]) -> Served:
+def look(host: Host, target: Target, body: str, headers: Mapping[str, str], *, insists: bool = False) -> Served:
     """What serves at `target`, if it is ready.
 
     A service without `/health/ready` is asked for one prediction instead. Redirects are not followed.
@@ -32,15 +33,21 @@ def look(host: Host, target: Target, body: str, headers: Mapping[str, str]) -> S
         target: where predictions are asked.
         body: JSON of a request that ought to be answered.
         headers: keys.
+        insists: the request must be answered, for all others are of its kind.
 
     Raises:
-        OperationError: `service-not-ready` with the reason; `service-unauthorized`.
+        OperationError: `service-not-ready` with the reason; `service-unauthorized`; `request-refused`.
     """
+
+    def shown(response: httpx.Response) -> str:
+        text = redact(response.text[:_EXCERPT].strip(), headers.values())
+        return f"{response.status_code}: {text}" if text else str(response.status_code)
+
     with host.http(timeout_s=_TIMEOUT_S) as client:
         try:
             ready = client.get(f"{target.base}/health/ready", headers=dict(headers))
             if not ready.is_success and ready.status_code != httpx.codes.NOT_FOUND:
-                raise _not_ready(target, f"/health/ready answers {_shown(ready)}")
+                raise _not_ready(target, f"/health/ready answers {shown(ready)}")
             first = client.post(
                 f"{target.base}{target.path}", content=body, headers={"Content-Type": "application/json", **headers}
             )
@@ -51,7 +58,13 @@ def look(host: Host, target: Target, body: str, headers: Mapping[str, str]) -> S
                     next_step="put the key into the environment variable SPECWEAVE_API_KEY",
                 )
             if ready.status_code == httpx.codes.NOT_FOUND and not first.is_success:
-                raise _not_ready(target, f"{target.path} answers {_shown(first)}")
+                raise _not_ready(target, f"{target.path} answers {shown(first)}")
+            if insists and not first.is_success:
+                raise OperationError(
+                    "request-refused",
+                    f"{target.base}{target.path} answers {shown(first)} to the first of these bodies",
+                    next_step="correct the bodies, or send the rows of the package: --bodies golden",
+                )
             information = client.get(f"{target.base}/model/info", headers=dict(headers))
         except httpx.HTTPError as error:
             raise _not_ready(target, f"no answer: {error or type(error).__name__}") from error
@@ -69,11 +82,6 @@ def _served(information: httpx.Response) -> Served:
         version if isinstance(version, str) else None,
         digest if isinstance(digest, str) else None,
     )
-
-
-def _shown(response: httpx.Response) -> str:
-    text = response.text[:_EXCERPT].strip()
-    return f"{response.status_code}: {text}" if text else str(response.status_code)
 
 
 def _not_ready(target: Target, reason: str) -> OperationError:

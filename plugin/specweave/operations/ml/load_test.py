@@ -32,7 +32,7 @@ def approval(request: LoadTestRequest, context: Context) -> str | None:
 
     Raises:
         NotFoundError: the increment is not there.
-        InvalidInputError: `url-invalid`, `load-test-plan-invalid`.
+        InvalidInputError: `url-invalid`, `load-test-plan-invalid`; headers that cannot be sent.
     """
     # An address beside an environment is refused by `run`.
     if request.url is None or request.environment is not None:
@@ -42,6 +42,7 @@ def approval(request: LoadTestRequest, context: Context) -> str | None:
     from specweave.operations.load_testing.plan import parse_target  # noqa: PLC0415
     from specweave.operations.load_testing.shape import shape  # noqa: PLC0415
     from specweave.operations.measured_service import sent_key  # noqa: PLC0415
+    from specweave.operations.request_headers import header_variables  # noqa: PLC0415
 
     target = parse_target(request.url)
     if target.is_loopback:
@@ -49,8 +50,8 @@ def approval(request: LoadTestRequest, context: Context) -> str | None:
     increment = store.find(context.project, request.increment, kind="deployment")
     form = shape(load_of(request), deployment.read(increment.folder).slo)
     Plan(request.url, form.steps, (Exchange("{}"),), form.search).check()
-    key = sent_key()
-    with_key = f", each with the key in {key}" if key else ""
+    variables = header_variables(request.header, sent_key()).values()
+    with_key = f", each with what is in {', '.join(variables)}" if variables else ""
     if form.search:
         return (
             f"Send {form.search.start:g} requests a second to {target.base}, then more and more until it holds its SLO "
