@@ -25,6 +25,7 @@ from specweave.operations.load_testing.calibration import calibrate
 from specweave.operations.load_testing.connection import Pool
 from specweave.operations.load_testing.outcomes import EngineError, Outcome
 from specweave.operations.load_testing.plan import Exchange, Plan, Search, Step, Target, parse_target, schedule
+from specweave.operations.load_testing.redaction import redact
 from specweave.operations.load_testing.run import Request, Run
 from specweave.operations.load_testing.server_process import ServerProcesses
 from specweave.operations.load_testing.statistics import is_worth_repeating, summarize
@@ -70,6 +71,7 @@ class Engine:
         self._plan, self._folder = plan, folder
         target = parse_target(plan.url)
         headers = {name: environment[variable] for name, variable in plan.header_variables.items()}
+        self._secrets = tuple(headers.values())
         self._requests = render_requests(target, plan.corpus, headers)
         self._pool = Pool(target)
         self._server = ServerProcesses(target)
@@ -200,7 +202,7 @@ class Engine:
             connections=connections,
             reconnects=self._pool.dialled - dialled,
             longest_queue=run.longest_queue,
-            samples=run.samples,
+            samples={cause: redact(sample, self._secrets) for cause, sample in run.samples.items()},
             rate=step.rate,
             duration_s=step.duration_s,
             repeated=again,
