@@ -21,7 +21,7 @@ class LoadTestStep(BaseModel):
             than the SLO's latency with its own time.
         error_rate: share of requests that failed, 0 to 1.
         errors: cause → number of requests.
-        verdict: `within` the SLO, `beyond` it, or not known: `generator-limited`, `undecided`.
+        verdict: `within` the SLO, `beyond` it, or not known: `generator-limited`, `undecided`, `p95-unknown`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -36,7 +36,7 @@ class LoadTestStep(BaseModel):
     max_ms: float | None
     error_rate: float
     errors: dict[str, int]
-    verdict: Literal["within", "beyond", "generator-limited", "undecided"]
+    verdict: Literal["within", "beyond", "generator-limited", "undecided", "p95-unknown"]
 
 
 class LoadTestResult(Result):

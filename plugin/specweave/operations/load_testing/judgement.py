@@ -11,6 +11,7 @@ A step is judged
   lateness may be part of a latency twice, when the request was sent and when the answer was read. (Where arrivals
   are late by at most L, no queue that serves in order answers later by more than L.) It says nothing of the service.
 - `undecided`: too few samples to say.
+- `p95-unknown`: another tool's result tells no P95, and what it tells (P50, P99, the slowest) does not decide.
 
 The service holds a rate when that step is within and no lower one is beyond: what is held at a higher rate is held at a
 lower one that could not be judged. A test passes when a rate is held, for one of several looks for the highest. A test
@@ -23,10 +24,10 @@ from typing import Literal
 
 import msgspec
 
-from specweave.operations.load_testing.statistics import StepMeasurement, is_disturbed
+from specweave.operations.load_testing.statistics import SAMPLES_FOR_P95, Percentiles, StepMeasurement, is_disturbed
 from specweave.project import SloSettings
 
-Verdict = Literal["within", "beyond", "generator-limited", "undecided"]
+Verdict = Literal["within", "beyond", "generator-limited", "undecided", "p95-unknown"]
 
 FEWEST_SAMPLES = 59
 HEADROOM = 0.8
@@ -70,13 +71,26 @@ def _verdict(step: StepMeasurement, slo: SloSettings) -> Verdict:
         return "beyond"
     if step.latency.samples < FEWEST_SAMPLES:
         return "undecided"
-    latency = step.latency.p95 if step.latency.p95 is not None else step.latency.maximum or 0.0
-    if latency <= slo.latency_p95_ms:
+    at_least, at_most = _decisive(step.latency)
+    if at_most <= slo.latency_p95_ms:
         return "within"
-    without_generator = latency - 2 * (step.generator.lateness.maximum or 0.0)
-    if is_disturbed(step) and without_generator <= slo.latency_p95_ms:
+    if at_least <= slo.latency_p95_ms:
+        return "p95-unknown"
+    lateness = step.generator.lateness.maximum or 0.0 if step.generator else 0.0
+    if is_disturbed(step) and at_least - 2 * lateness <= slo.latency_p95_ms:
         return "generator-limited"
     return "beyond"
+
+
+def _decisive(latency: Percentiles) -> tuple[float, float]:
+    """Between which values the latency lies that decides: P95, or of too few samples the slowest."""
+    told = latency.p95
+    if told is None and latency.samples < SAMPLES_FOR_P95:
+        told = latency.maximum
+    if told is not None:
+        return told, told
+    above = latency.p99 if latency.p99 is not None else latency.maximum
+    return latency.p50 or 0.0, inf if above is None else above
 
 
 def recommendation(judgement: Judgement, slo: SloSettings) -> tuple[str, str]:
@@ -88,7 +102,9 @@ def recommendation(judgement: Judgement, slo: SloSettings) -> tuple[str, str]:
         return advice, f"{target} (not achieved at {beyond:g} RPS)"
     if held is None:
         reason = "the load generator was the limit, repeat on a quieter machine"
-        if "generator-limited" not in judgement.verdicts:
+        if "p95-unknown" in judgement.verdicts:
+            reason = "the result does not tell P95 or what it lies between"
+        elif "generator-limited" not in judgement.verdicts:
             reason = "too few requests to judge, use a longer --duration"
         return f"Recommendation: none; {reason}", f"{target} (not shown)"
     advice = f"Recommendation: Deploy with max {held:g} RPS per instance"

@@ -16,6 +16,8 @@ from specweave.operations.load_testing.statistics import (
     MAX_GENERATOR_CPU,
     MAX_LATENESS_MS,
     MAX_LATENESS_OF_P50,
+    SAMPLES_FOR_P99,
+    Generator,
     Percentiles,
     ServerUse,
     StepMeasurement,
@@ -28,6 +30,7 @@ _VERDICTS = {
     "beyond": "no",
     "generator-limited": "unknown: generator was the limit",
     "undecided": "unknown: too few requests",
+    "p95-unknown": "unknown: no P95 in the result",
 }
 # A gap this clear is no chance of the arrivals.
 _SATURATED = 0.9
@@ -52,7 +55,7 @@ def render_report(
     slo: SloSettings,
     *,
     title: str,
-    timeout_s: float,
+    timeout_s: float | None,
     remarks: Sequence[str],
     conditions: Mapping[str, str],
     earlier: str = "",
@@ -65,15 +68,16 @@ def render_report(
         judgement: what follows from it.
         slo: against which.
         title: which model and version.
-        timeout_s: of each request.
+        timeout_s: of each request; None where it is not known.
         remarks: what a reader must know of this run; markdown, one sentence each.
         conditions: name → value of what the figures depend on, beside machine and versions.
         earlier: the measurement that this one is compared with, if there is one.
         changes: what became of it.
     """
     advice, target = recommendation(judgement, slo)
+    timeout_ms = None if timeout_s is None else timeout_s * 1e3
     rows = [
-        _row(step, _VERDICTS[verdict], step.rate in judgement.disturbed, timeout_s * 1e3)
+        _row(step, _VERDICTS[verdict], step.rate in judgement.disturbed, timeout_ms)
         for step, verdict in zip(measurement.steps, judgement.verdicts, strict=True)
     ]
     values = {
@@ -81,6 +85,7 @@ def render_report(
         "recommendation": f"**{advice}**",
         "target": target,
         "rows": rows,
+        "over_time": any(step.timeline for step in measurement.steps),
         "slo_latency": f"{slo.latency_p95_ms:g} ms",
         "slo_error_rate": f"{slo.error_rate:.2%}",
         "explanation": [*explain(measurement, judgement, slo), *remarks],
@@ -100,10 +105,10 @@ def render_report(
         ],
     }
     files = rendering.render("load-test", values)
-    return files["report.md"].decode(), {
-        ".svg": rate_chart(measurement.steps, judgement, slo),
-        "-over-time.svg": time_chart(measurement.steps, slo),
-    }
+    charts = {".svg": rate_chart(measurement.steps, judgement, slo)}
+    if values["over_time"]:
+        charts["-over-time.svg"] = time_chart(measurement.steps, slo)
+    return files["report.md"].decode(), charts
 
 
 def explain(measurement: Measurement, judgement: Judgement, slo: SloSettings) -> list[str]:
@@ -150,10 +155,13 @@ def explain(measurement: Measurement, judgement: Judgement, slo: SloSettings) ->
             f"The load generator itself was late or short of processor time at {rates} RPS; "
             "the latencies there are upper bounds."
         )
-    if any(step.latency.p99 is None for step in steps):
+    unknown = [step.latency.samples for step in steps if step.latency.p99 is None]
+    if any(samples < SAMPLES_FOR_P99 for samples in unknown):
         lines.append(
             "n/a: too few requests for that percentile (P95 needs 200, P99 needs 1,000); use a longer `--duration`."
         )
+    if any(samples >= SAMPLES_FOR_P99 for samples in unknown):
+        lines.append("n/a: the tool that sent the requests does not tell it.")
     return lines
 
 
@@ -227,25 +235,30 @@ def _interval(bounds: tuple[float, float] | None) -> str:
     return "n/a" if bounds is None else f"{milliseconds(bounds[0]).removesuffix('ms')} to {milliseconds(bounds[1])}"
 
 
-def _row(step: StepMeasurement, verdict: str, disturbed: bool, timeout_ms: float) -> dict[str, object]:
-    def cells(prefix: str, values: Percentiles, limit: float | None) -> dict[str, str]:
-        return {
-            f"{prefix}{name}": milliseconds(getattr(values, name), limit) for name in ("p50", "p95", "p99", "maximum")
-        }
+def _cells(prefix: str, values: Percentiles, limit: float | None) -> dict[str, str]:
+    return {f"{prefix}{name}": milliseconds(getattr(values, name), limit) for name in ("p50", "p95", "p99", "maximum")}
 
+
+def _generator(generator: Generator) -> dict[str, object]:
+    return {
+        "connections": generator.connections,
+        "reconnects": generator.reconnects,
+        "longest_queue": generator.longest_queue,
+        "cpu": f"{generator.cpu:.0%}",
+        **_cells("late_", generator.lateness, None),
+    }
+
+
+def _row(step: StepMeasurement, verdict: str, disturbed: bool, timeout_ms: float | None) -> dict[str, object]:
     return {
         "rate": f"{step.rate:g}",
         "achieved": f"{step.achieved_rate:.1f}" if step.achieved_rate < 100 else f"{step.achieved_rate:.0f}",  # noqa: PLR2004 - three figures
         "error_rate": f"{step.error_rate:.2%}",
         "verdict": verdict,
-        "connections": step.generator.connections,
-        "reconnects": step.generator.reconnects,
-        "longest_queue": step.generator.longest_queue,
-        "cpu": f"{step.generator.cpu:.0%}",
+        "generator": None if step.generator is None else _generator(step.generator),
         "disturbed": ", ".join(["repeated"] * step.repeated + ["disturbed"] * disturbed),
         "p95_interval": _interval(step.p95_interval),
         "server": None if step.server is None else _server(step.server),
-        **cells("", step.latency, timeout_ms),
-        **cells("service_", step.service_time, None),
-        **cells("late_", step.generator.lateness, None),
+        **_cells("", step.latency, timeout_ms),
+        **_cells("service_", step.service_time, None),
     }

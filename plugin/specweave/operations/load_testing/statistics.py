@@ -112,7 +112,7 @@ class StepMeasurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         repeated: the generator was disturbed the first time, and this is the second.
         server: what the service used; None where it does not run on this machine.
         failures: by cause, most frequent first.
-        generator: how well the engine kept its schedule.
+        generator: how well the engine kept its schedule; None where another tool sent the requests.
     """
 
     rate: float
@@ -125,7 +125,7 @@ class StepMeasurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     p95_interval: tuple[float, float] | None
     service_time: Percentiles
     failures: tuple[Failure, ...]
-    generator: Generator
+    generator: Generator | None
     histogram: str = ""
     timeline: tuple[Interval, ...] = ()
     cut: bool = False
@@ -134,13 +134,13 @@ class StepMeasurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def is_disturbed(step: StepMeasurement) -> bool:
-    """Whether the generator was late or short of processor time.
+    """Whether the generator was late or short of processor time, as far as is known.
 
     Late is more than 5 ms at P99, or more than a tenth of the latency's P50 where that is a millisecond or more; short
     of processor time is more than 85 % of its core.
     """
     allowed = min(MAX_LATENESS_MS, max(NOTICEABLE_LATENESS_MS, MAX_LATENESS_OF_P50 * (step.latency.p50 or 0.0)))
-    return _lateness(step) > allowed or step.generator.cpu > MAX_GENERATOR_CPU
+    return _exceeds(step.generator, allowed)
 
 
 def is_worth_repeating(step: StepMeasurement) -> bool:
@@ -148,12 +148,14 @@ def is_worth_repeating(step: StepMeasurement) -> bool:
 
     A step that is late by less is marked, and not done again: it would cost its whole time, and decide nothing.
     """
-    return _lateness(step) > MAX_LATENESS_MS or step.generator.cpu > MAX_GENERATOR_CPU
+    return _exceeds(step.generator, MAX_LATENESS_MS)
 
 
-def _lateness(step: StepMeasurement) -> float:
-    lateness = step.generator.lateness
-    return lateness.p99 if lateness.p99 is not None else lateness.maximum or 0.0
+def _exceeds(generator: Generator | None, lateness_ms: float) -> bool:
+    if generator is None:
+        return False
+    late = generator.lateness.p99 if generator.lateness.p99 is not None else generator.lateness.maximum or 0.0
+    return late > lateness_ms or generator.cpu > MAX_GENERATOR_CPU
 
 
 def percentiles(seconds: Floats) -> Percentiles:
