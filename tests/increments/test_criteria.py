@@ -110,6 +110,16 @@ def test_what_looks_like_a_criterion_and_has_no_id_of_one_is_reported_with_its_l
     assert [problem.partition(" ")[0] for problem in found.problems] == ["spec.md:3:", "spec.md:5:"]
 
 
+def test_criteria_with_parts_in_their_numbers_are_criteria_of_their_own() -> None:
+    text = "- [ ] **AC-1.1**: a\n- [x] AC-1.2: b\n- [ ] **AC-US2-01.3.1**: c\n- [ ] AC-2. d\n- AC-3.: e\n"
+    assert [(found.id, found.text, found.marked) for found in read(text).criteria] == [
+        ("AC-1.1", "a", False),
+        ("AC-1.2", "b", True),
+        ("AC-US2-01.3.1", "c", False),
+        ("AC-2", "d", False),
+    ]
+
+
 def test_a_criterion_without_a_story_in_its_id_belongs_to_the_one_above() -> None:
     text = "- [ ] **AC-01**: a\n\n## US-01 First\n\n- [ ] **AC-02**: b\n\n## US-2: Second\n\n- [ ] **AC-US1-03**: c\n"
     assert [(found.id, found.story) for found in read(text).criteria] == [

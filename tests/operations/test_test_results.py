@@ -70,6 +70,11 @@ def test_a_test_that_names_no_criterion_in_question_counts_for_all_of_them() -> 
     )
     assert [named.is_about(criterion, among) for criterion in among] == [True, False]
     assert [other.is_about(criterion, among) for criterion in among] == [True, True]
+    parts = ("AC-1", "AC-1.2", "AC-3")
+    by_name = Case(name="x", result="passed", criteria=test_cases.named("test_ac_1_2_items"))
+    assert [by_name.is_about(criterion, parts) for criterion in parts] == [False, True, False]
+    assert [by_name.is_about(criterion, ("AC-1", "AC-3")) for criterion in ("AC-1", "AC-3")] == [True, False]
+    assert test_cases.named("AC-1.2") == ("AC-01.2",)
     assert [none.is_about(criterion, among) for criterion in among] == [True, True]
 
 

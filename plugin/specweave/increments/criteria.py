@@ -1,7 +1,8 @@
 """Stories and acceptance criteria of an increment, as spec.md has them, and the boxes that evidence ticks there.
 
 Forms read: `- [ ] **AC-US1-01**: text` (ours), `- [x] AC-01: text`, the same without a box, `**AC-01**: text` in a
-paragraph, and a heading `#### AC-01: text`. The lines that belong to the same item or paragraph are text of it.
+paragraph, and a heading `#### AC-01: text`; the number may have parts, `AC-1.2`. The lines that belong to the same item
+or paragraph are text of it.
 """
 
 import re
@@ -19,8 +20,8 @@ FILE = "spec.md"
 TICKED = frozenset("xX")
 
 _ITEM = re.compile(r"^[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(?:\[[^\]\r\n]\][ \t]+)?")
-_LIKE_CRITERION = re.compile(r"(?P<bold>\*\*)?(?P<id>AC-?(?=[\w-]*\d)[\w-]*\w)(?![\w-])(?P<rest>[^\r\n]*)")
-_CRITERION = re.compile(r"AC-(?:US(?P<story>\d+)-)?\d+")
+_LIKE_CRITERION = re.compile(r"(?P<bold>\*\*)?(?P<id>AC-?(?=[\w-]*\d)[\w-]*\w(?:\.\d+)*)(?![\w-])(?P<rest>[^\r\n]*)")
+_CRITERION = re.compile(r"AC-(?:US(?P<story>\d+)-)?\d+(?:\.\d+)*")
 _SEPARATORS = " \t:.)\u2013\u2014-"
 _STORY = re.compile(r"(?:\*\*)?(?P<id>US-?\d{1,4})(?:\*\*)?(?![\w-])[\s:.)\u2013\u2014-]*(?P<title>.*)")
 

@@ -32,7 +32,7 @@ FILES = ("tasks.md", "spec.md")
 Standing = Literal["open", "passed", "failed", "stale", "claimed", "skipped"]
 
 _ID = re.compile(r"\bT-?(\d{1,4})\b")
-_CRITERION = re.compile(r"\bAC-(?:US\d+-)?\d+\b")
+_CRITERION = re.compile(r"\bAC-(?:US\d+-)?\d+(?:\.\d+)*\b")
 _STORY = re.compile(r"\bUS-?\d+\b")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 

@@ -128,10 +128,11 @@ def judged(run: TestRun, criteria: Iterable[str]) -> TestRun:
     """The same run, judged by the criteria that it was for: where all tests of one were skipped, nothing shows it."""
     if run.results is None:
         return run
-    skipped: set[tuple[int | None, int] | None] = set()
-    shown: set[tuple[int | None, int] | None] = set()
+    criteria = tuple(criteria)
+    skipped: set[test_cases.Key | None] = set()
+    shown: set[test_cases.Key | None] = set()
     for case in run.results.cases:
-        (skipped if case.result == "skipped" else shown).update(map(test_cases.same_criterion, case.criteria))
+        (skipped if case.result == "skipped" else shown).update(case.meant(criteria))
     unshown = (name for name in criteria if (key := test_cases.same_criterion(name)) in skipped and key not in shown)
     return replace(run, unshown=tuple(unshown))
 

@@ -246,3 +246,13 @@ def test_a_document_that_cannot_be_read_closes_nothing(context: Context) -> None
         done(context, "1 --reason x")
     assert caught.value.code == "document-is-link"
     assert increment.metadata().status == "planned"
+
+
+def test_a_reason_of_several_lines_is_kept_as_one(context: Context) -> None:
+    increment = work(context)
+    call = slash_line.parse("/sw:done 1")
+    request = type(call.request).model_validate({"increment": "1", "reason": "taxes come later\n\n## not a heading"})
+    result = call.command.run(request, context)
+    assert result.reason == "taxes come later ## not a heading"
+    history = json.loads((increment.folder / "metadata.json").read_text())["history"]
+    assert history[-1]["reason"] == "taxes come later ## not a heading"

@@ -20,7 +20,7 @@ _TASK_LINE = re.compile(
 _UNREAD = re.compile(r"(?:\[(?P<bracketed>T-?\d{1,4})\]|(?P<bare>T\d{1,4})(?![\w-]))")
 _TASK = re.compile(r"(?<![\w-])T-(\d{1,4})(?![\w-])")
 _LOOSE_TASK = re.compile(r"(?<![\w-])T-?(\d{1,4})(?![\w-])")
-_CRITERION = re.compile(r"(?<![\w-])AC-\d+(?![\w-])")
+_CRITERION = re.compile(r"(?<![\w-])AC-\d+(?![\w-]|\.\d)")
 _LIKE_CRITERION = re.compile(r"[ \t]*[-*+][ \t]+\[[^\]]\][ \t]+(?:\*\*)?AC[-_ ]?[\w-]*(?:\*\*)?[ \t]*:")
 _OURS = re.compile(r"T-\d{3,4}")
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from specweave.command import Annotations, Command, CommittingRequest, CommittingResult, Context, IncrementName
+from specweave.command import Annotations, Command, CommittingRequest, CommittingResult, Context, IncrementName, OneLine
 from specweave.errors import InvalidInputError
 
 
@@ -13,7 +13,7 @@ class DoneRequest(CommittingRequest):
     """Which increment, and why it is closed where evidence is missing."""
 
     increment: IncrementName = None
-    reason: str | None = Field(
+    reason: OneLine | None = Field(
         None,
         min_length=1,
         max_length=1000,
