@@ -24,7 +24,7 @@ TASKS = """\
 ### T-002: Taxes
 **Satisfies ACs**: AC-02
 **Status**: [ ] pending
-**Run**: /sw:status 0001
+**Run**: /sw:sync 0001
 
 ### T-003: Tell people
 **Satisfies ACs**: AC-03, AC-05
@@ -59,7 +59,8 @@ def record(context: Context, increment: Increment, task: str = "T-001", *, passe
 
 
 def standings(increment: Increment) -> dict[str, tuple[str, str]]:
-    return dict(evidence.standings(increment, tasks.read(increment)))
+    found = evidence.standings(increment, tasks.read(increment))
+    return {task_id: (stand.standing, stand.why) for task_id, stand in found.items()}
 
 
 def tick(increment: Increment, task: str, mark: str = "[x] completed") -> None:
@@ -291,7 +292,7 @@ def replace_then_die(self, target):
 Path.replace = replace_then_die
 context = Context(Project(Path(sys.argv[1])), RealHost())
 increment = store.find(context.project, "1")
-for task, line in (("T-001", "true src/price.py"), ("T-002", "/sw:status 0001")):
+for task, line in (("T-001", "true src/price.py"), ("T-002", "/sw:sync 0001")):
     evidence.record(context, increment, operation="test", command=line, passed=True, started=context.host.now(),
                     markdown="x", data={}, task_id=task)
 print("whole")

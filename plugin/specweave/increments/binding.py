@@ -56,6 +56,20 @@ def needs_evidence(task: Task) -> bool:
     return task.test is not None or (task.run is not None and is_built(task.run))
 
 
+def only_reads(task: Task) -> str | None:
+    """The command of a task that changes nothing and measures nothing, such as `/sw:status`; None for another.
+
+    What such a command answers, it answers whether or not a criterion is met. Where there is a test, that decides.
+    """
+    if task.run is None or task.test is not None:
+        return None
+    try:
+        reads = slash_line.parse(task.run).command.annotations.read_only
+    except SpecweaveError:
+        return None
+    return task.run.split()[0] if reads else None
+
+
 def is_built(run_line: str) -> bool:
     """Whether a Run line names a command there is, even where its arguments cannot be read."""
     try:

@@ -254,7 +254,7 @@ def settle(context: Context, increment: Increment) -> tuple[str, ...]:
         reason = "every task is done" if wanted == "ready_for_review" else "a task is left to do"
         if wanted in {"active", "ready_for_review"}:
             life_cycle.move(context, increment, wanted, reason=reason)
-        counts = frontmatter_values.counts(everything, sum(is_done(it, found[it.id][0]) for it in everything))
+        counts = frontmatter_values.counts(everything, sum(is_done(it, found[it.id].standing) for it in everything))
         for task in everything[:1]:
             frontmatter_values.put(increment.folder, task.document, counts)
         if (status := increment.metadata().status) in life_cycle.WORDS:

@@ -1,9 +1,10 @@
 """How tasks stand: what their evidence shows, and whether it is about the content as it is now."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from typing import NamedTuple
 
-from specweave.increments import binding, reports
+from specweave.increments import binding, reports, test_cases
 from specweave.increments import content as contents
 from specweave.increments.content import FileDigest
 from specweave.increments.life_cycle import State
@@ -14,13 +15,41 @@ from specweave.increments.tasks import Standing, Task
 from specweave_runtime.package import digest as digest_of_file
 
 
+class Stand(NamedTuple):
+    """How a task stands.
+
+    Attributes:
+        standing: see `standings`.
+        why: in a few words, which may be empty.
+        shown: criteria that a run shows although it failed: their own tests passed, and are about what is there now.
+    """
+
+    standing: Standing
+    why: str = ""
+    shown: tuple[str, ...] = ()
+
+
+class Showing(NamedTuple):
+    """How a task stands for one of the criteria that it satisfies.
+
+    Attributes:
+        task: which.
+        standing: `open` also where it passed and shows nothing of that criterion.
+        why: in a few words, which may be empty.
+    """
+
+    task: Task
+    standing: Standing
+    why: str
+
+
 def standing(increment: Increment, task: Task) -> Standing:
     """How one task stands; see `standings`."""
-    return standings(increment, (task,))[task.id][0]
+    return standings(increment, (task,))[task.id].standing
 
 
-def standings(increment: Increment, everything: Sequence[Task]) -> Mapping[str, tuple[Standing, str]]:
-    """How tasks stand, by id, each with the reason in a few words, which may be empty.
+def standings(increment: Increment, everything: Sequence[Task]) -> Mapping[str, Stand]:
+    """How tasks stand, by id.
 
     - `passed`: the newest evidence passed, and neither the task nor what the evidence is about changed since
     - `failed`: the newest evidence did not pass
@@ -43,26 +72,46 @@ def is_done(task: Task, stands: Standing) -> bool:
     return stands in {"passed", "skipped"} or (stands == "claimed" and not binding.needs_evidence(task))
 
 
-def shown_criteria(everything: Sequence[Task], found: Mapping[str, tuple[Standing, str]]) -> dict[str, bool]:
+def shown_criteria(everything: Sequence[Task], found: Mapping[str, Stand]) -> dict[str, bool]:
     """Whether evidence shows a criterion, for each that some command or test, or a report there is, can show.
 
     Args:
         everything: the tasks of an increment.
         found: how they stand.
     """
-    shown: dict[str, bool] = {}
-    for task in everything:
-        if is_measured(task):
-            for criterion in task.criteria:
-                shows = found[task.id][0] == "passed" and criterion not in task.uncovered
-                shown[criterion] = shown.get(criterion, True) and shows
-    unfinished = {
-        criterion
-        for task in everything
-        if not is_measured(task) and not is_done(task, found[task.id][0])
-        for criterion in task.criteria
+    measured = {criterion: None for task in everything if is_measured(task) for criterion in task.criteria}
+    return {
+        criterion: all(showing.standing == "passed" for showing in of_criterion(criterion, everything, found))
+        for criterion in measured
     }
-    return {criterion: passed and criterion not in unfinished for criterion, passed in shown.items()}
+
+
+def of_criterion(criterion: str, everything: Sequence[Task], found: Mapping[str, Stand]) -> Iterator[Showing]:
+    """How the tasks that decide about a criterion stand for it: it is shown where each of them passed.
+
+    What a person did takes nothing from what the others show.
+
+    Args:
+        criterion: its id.
+        everything: the tasks of an increment.
+        found: how they stand.
+    """
+    satisfying = [task for task in everything if criterion in task.criteria]
+    measured = any(is_measured(task) for task in satisfying)
+    for task in satisfying:
+        if not measured or is_measured(task) or not is_done(task, found[task.id].standing):
+            yield for_criterion(criterion, task, found[task.id])
+
+
+def for_criterion(criterion: str, task: Task, stand: Stand) -> Showing:
+    """How a task stands for one of its criteria, whether or not it decides about it."""
+    if stand.standing == "failed" and criterion in stand.shown:
+        return Showing(task, "passed", f"its own tests passed; others of {task.id} failed")
+    if stand.standing == "passed" and criterion in task.uncovered:
+        return Showing(task, "open", "none of its tests is about this criterion")
+    if stand.standing == "passed" and (command := binding.only_reads(task)):
+        return Showing(task, "open", f"{command} only reads, which shows no criterion")
+    return Showing(task, stand.standing, stand.why)
 
 
 def is_measured(task: Task) -> bool:
@@ -70,7 +119,7 @@ def is_measured(task: Task) -> bool:
     return binding.needs_evidence(task) or task.passed is not None
 
 
-def shown_state(everything: Sequence[Task], found: Mapping[str, tuple[Standing, str]], state: State) -> State:
+def shown_state(everything: Sequence[Task], found: Mapping[str, Stand], state: State) -> State:
     """The state that an increment should have by what its tasks show.
 
     Args:
@@ -78,27 +127,35 @@ def shown_state(everything: Sequence[Task], found: Mapping[str, tuple[Standing, 
         found: how they stand.
         state: the one it has.
     """
-    ready = bool(everything) and all(is_done(task, found[task.id][0]) for task in everything)
+    ready = bool(everything) and all(is_done(task, found[task.id].standing) for task in everything)
     if ready and state in {"planned", "active"}:
         return "ready_for_review"
     return "active" if not ready and state == "ready_for_review" else state
 
 
-def _standing(
-    increment: Increment, task: Task, state: TaskState | None, file_digest: FileDigest
-) -> tuple[Standing, str]:
+def _standing(increment: Increment, task: Task, state: TaskState | None, file_digest: FileDigest) -> Stand:
     if task.marked == "skipped":
-        return "skipped", "left out"
+        return Stand("skipped", "left out")
     if state is None or state.evidence is None:
-        return ("claimed", "its box is ticked, nothing shows it") if task.claimed else ("open", "")
-    report = reports.of_page(increment, state.evidence) if state.passed else None
+        return Stand("claimed", "its box is ticked, nothing shows it") if task.claimed else Stand("open")
+    report = reports.of_page(increment, state.evidence)
     # metadata.json points to evidence: what that says counts.
     if not state.passed or (report is not None and not report.passed):
-        return "failed", f"{state.evidence} failed"
+        shown = _shown_all_the_same(increment, task, state, report, file_digest) if report else ()
+        return Stand("failed", f"{state.evidence} failed", shown)
     if state.status == "completed" and task.status != "completed":
-        return "open", "its tick was taken away"
+        return Stand("open", "its tick was taken away")
     reason = _why_stale(increment, task, state, report, file_digest)
-    return ("passed", "") if reason is None else ("stale", reason)
+    return Stand("passed") if reason is None else Stand("stale", reason)
+
+
+def _shown_all_the_same(
+    increment: Increment, task: Task, state: TaskState, report: ReportData, file_digest: FileDigest
+) -> tuple[str, ...]:
+    shown = () if report.command != task.test else test_cases.shown_in_failure(report.data, task.criteria)
+    if not shown or _is_about_other_words(task, state, report):
+        return ()
+    return () if _what_changed(increment, task, state, report, file_digest) else shown
 
 
 def _is_about(increment: Increment, task: Task, report: ReportData) -> bool:
@@ -115,10 +172,20 @@ def _why_stale(
         return f"{state.evidence} is not there any more"
     if state.status != "completed":
         return "it was about another model package"
-    if (state.task_digest or report.tasks.get(task.id, task.text_digest)) != task.text_digest:
+    if _is_about_other_words(task, state, report):
         return "its text changed, or that of a criterion"
     if not _is_about(increment, task, report):
         return f"{state.evidence} is about other work"
+    return _what_changed(increment, task, state, report, file_digest)
+
+
+def _is_about_other_words(task: Task, state: TaskState, report: ReportData) -> bool:
+    return (state.task_digest or report.tasks.get(task.id, task.text_digest)) != task.text_digest
+
+
+def _what_changed(
+    increment: Increment, task: Task, state: TaskState, report: ReportData, file_digest: FileDigest
+) -> str | None:
     content_digest = state.content_digest or report.content_digest
     now = contents.of_task(increment, task, file_digest) if content_digest is not None else None
     if now is None or now.short == content_digest:

@@ -1,12 +1,14 @@
 """What is missing before an increment is done: criterion by criterion, with the reason and what would show it."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from specweave.files.quoting import code_span
-from specweave.increments import binding, content, criteria, evidence, repository, tasks
+from specweave.increments import binding, content, criteria, evidence, repository, standings, tasks
 from specweave.increments.criteria import Criterion
+from specweave.increments.standings import Stand
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Standing, Task
 
@@ -51,11 +53,11 @@ def gaps(increment: Increment) -> tuple[Gap, ...]:
     specification = criteria.read(increment)
     demanded = specification.criteria
     missing = [gap for criterion in demanded for gap in _of_criterion(increment, criterion, everything, found)]
-    known = {criterion.id for criterion in demanded}
+    told = {gap.task for gap in missing}
     missing += [
         _gap(increment, None, task.title, task, found[task.id])
         for task in everything
-        if not known.intersection(task.criteria) and not evidence.is_done(task, found[task.id][0])
+        if task.id not in told and not evidence.is_done(task, found[task.id].standing)
     ]
     for problem in specification.problems:
         action = "write its id so that it can be read, and name it in `**Satisfies ACs**` of the task that shows it"
@@ -68,7 +70,7 @@ def gaps(increment: Increment) -> tuple[Gap, ...]:
 
 
 def _of_criterion(
-    increment: Increment, criterion: Criterion, everything: Sequence[Task], found: Mapping[str, tuple[Standing, str]]
+    increment: Increment, criterion: Criterion, everything: Sequence[Task], found: Mapping[str, Stand]
 ) -> Iterator[Gap]:
     satisfying = [task for task in everything if criterion.id in task.criteria]
     if not satisfying:
@@ -76,23 +78,23 @@ def _of_criterion(
         action = f"name {criterion.id} in `**Satisfies ACs**` of the task that shows it"
         state: State = "claimed" if criterion.marked else "none"
         yield Gap(criterion.id, criterion.text, state, None, why, None, action)
-    measured = [task for task in satisfying if evidence.is_measured(task)]
-    for task in satisfying:
-        stands = found[task.id][0]
-        if stands == "passed" and criterion.id in task.uncovered:
-            why = f"none of the tests of {task.id} is about it"
+    for showing in standings.of_criterion(criterion.id, everything, found):
+        task, stands = showing.task, found[showing.task.id].standing
+        if stands == "passed" and showing.standing != "passed":
             action = f"name it in the test that shows it, as in `test_{_as_name(criterion.id)}_…`"
-            yield Gap(criterion.id, criterion.text, "none", task.id, why, None, action)
-        elif stands != "passed" and (task in measured or not measured or not evidence.is_done(task, stands)):
+            if criterion.id not in task.uncovered:
+                action = f"give {task.id} a `**Test**` line, or a `**Run**` line that does or measures something"
+            yield Gap(criterion.id, criterion.text, "none", task.id, showing.why, None, action)
+        elif showing.standing != "passed":
             yield _gap(increment, criterion.id, criterion.text, task, found[task.id])
 
 
 def _as_name(criterion: str) -> str:
-    return criterion.lower().replace("-", "_")
+    return re.sub(r"[-.]", "_", criterion.lower())
 
 
-def _gap(increment: Increment, criterion: str | None, text: str, task: Task, standing: tuple[Standing, str]) -> Gap:
-    stands, why = standing
+def _gap(increment: Increment, criterion: str | None, text: str, task: Task, stand: Stand) -> Gap:
+    stands, why = stand.standing, stand.why
     state = _STATES.get(stands, "none")
     reason = {
         "open": why or "it was not run yet",

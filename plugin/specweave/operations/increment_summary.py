@@ -11,6 +11,7 @@ from specweave.errors import SpecweaveError, explained
 from specweave.increments import content, deployment, graph, life_cycle, reports, standings, store, tasks, test_cases
 from specweave.increments.metadata import Metadata
 from specweave.increments.reports import ReportData
+from specweave.increments.standings import Stand
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Standing, Task
 from specweave.operations import task_binding
@@ -30,7 +31,7 @@ class Reading:
         increment: which.
         title, type, status: of its metadata; `unreadable` is the status of one that cannot be read.
         tasks: in the order of the document.
-        standings: task id → how it stands, and why.
+        standings: task id → how it stands.
         done: ids of the tasks that nothing is left to do of.
         ready: the tasks that are not done and wait for no other, in the order of their dependencies.
         hint: what to do where no task says so.
@@ -47,7 +48,7 @@ class Reading:
     status: str
     revision: str
     tasks: tuple[Task, ...] = ()
-    standings: Mapping[str, tuple[Standing, str]] = field(default_factory=dict)
+    standings: Mapping[str, Stand] = field(default_factory=dict)
     done: frozenset[str] = frozenset()
     ready: tuple[Task, ...] = ()
     hint: str = ""
@@ -103,7 +104,7 @@ def read(increment: Increment) -> Reading:
         return _unreadable(increment, revision, error, others=())
     except OSError as error:
         return _unreadable(increment, revision, explained(error), others=None)
-    done = frozenset(task.id for task in found if standings.is_done(task, stands[task.id][0]))
+    done = frozenset(task.id for task in found if standings.is_done(task, stands[task.id].standing))
     ready: tuple[Task, ...] = ()
     hint = _hint(increment, metadata, found, done, stands)
     try:
@@ -131,7 +132,8 @@ def read(increment: Increment) -> Reading:
 
 def record_of(reading: Reading) -> Record:
     """An increment in short."""
-    notes = ((task.id, *reading.standings[task.id]) for task in reading.tasks)
+    stands = ((task.id, reading.standings[task.id]) for task in reading.tasks)
+    notes = (Note(task_id, stand.standing, stand.why) for task_id, stand in stands)
     return Record(
         id=reading.increment.id,
         title=reading.title,
@@ -140,8 +142,8 @@ def record_of(reading: Reading) -> Record:
         revision=reading.revision,
         done=len(reading.done),
         total=len(reading.tasks),
-        standings=Counter(standing for standing, _ in reading.standings.values()),
-        notes=tuple(Note(*note) for note in notes if note[1] in _DOUBTFUL),
+        standings=Counter(stand.standing for stand in reading.standings.values()),
+        notes=tuple(note for note in notes if note.standing in _DOUBTFUL),
         ready=reading.ready,
         hint=reading.hint,
         problems=reading.problems,
@@ -209,12 +211,12 @@ def _hint(
     metadata: Metadata,
     found: tuple[Task, ...],
     done: frozenset[str],
-    stands: Mapping[str, tuple[Standing, str]],
+    stands: Mapping[str, Stand],
 ) -> str:
     """What to do next where no task says so."""
     number = increment.number
     if not metadata.is_open:
-        doubtful = metadata.status == "completed" and any(standing in _DOUBTFUL for standing, _ in stands.values())
+        doubtful = metadata.status == "completed" and any(stand.standing in _DOUBTFUL for stand in stands.values())
         return f"`/sw:verify {number}` runs its tests again." if doubtful else ""
     if life_cycle.meaning(metadata.status) == "paused":
         return f"`/sw:resume {number}` takes it up again."

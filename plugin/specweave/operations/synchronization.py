@@ -240,7 +240,7 @@ def _frontmatter(increment: Increment) -> Iterator[Repair]:
     everything = tasks.read(increment)
     found = evidence.standings(increment, everything)
     if everything:
-        done = sum(evidence.is_done(task, found[task.id][0]) for task in everything)
+        done = sum(evidence.is_done(task, found[task.id].standing) for task in everything)
         yield from _values(increment, everything[0].document, frontmatter_values.counts(everything, done))
     if metadata.status in life_cycle.WORDS:
         yield from _values(increment, criteria.FILE, {"status": metadata.status})

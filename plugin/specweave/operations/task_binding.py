@@ -10,13 +10,13 @@ from specweave.command import AnyCommand, Context, Request
 from specweave.errors import ConflictError, HostError, InvalidInputError, NotFoundError, SpecweaveError
 from specweave.host import require_program
 from specweave.increments import graph, tasks
-from specweave.increments.standings import is_done
+from specweave.increments.standings import Stand, is_done
 from specweave.increments.store import Increment
-from specweave.increments.tasks import Standing, Task
+from specweave.increments.tasks import Task
 from specweave.operations.sw.do import BROKEN, Reason
 from specweave.slash_line import Call
 
-Standings = Mapping[str, tuple[Standing, str]]
+Standings = Mapping[str, Stand]
 
 ALLOWING = "tasks.test_commands"
 
@@ -101,7 +101,7 @@ def ordered(increment: Increment) -> tuple[Task, ...]:
 
 def done(everything: Iterable[Task], standings: Standings) -> frozenset[str]:
     """The ids of the tasks that are done."""
-    return frozenset(task.id for task in everything if is_done(task, standings[task.id][0]))
+    return frozenset(task.id for task in everything if is_done(task, standings[task.id].standing))
 
 
 def ready(everything: Sequence[Task], standings: Standings, supposed: frozenset[str] = frozenset()) -> Iterator[Task]:

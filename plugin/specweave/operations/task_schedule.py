@@ -101,7 +101,7 @@ def require_ready(increment: Increment, task: Task, everything: Sequence[Task], 
         ConflictError: `task-not-ready`, with those it waits for.
     """
     finished = done(everything, standings)
-    waiting = [f"{other} ({standings[other][0]})" for other in task.dependencies if other not in finished]
+    waiting = [f"{other} ({standings[other].standing})" for other in task.dependencies if other not in finished]
     if waiting:
         raise ConflictError(
             "task-not-ready",

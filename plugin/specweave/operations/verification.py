@@ -8,8 +8,10 @@ from specweave.errors import NotFoundError
 from specweave.files.quoting import code_span
 from specweave.files.quoting import markdown as quoted
 from specweave.increments import criteria, evidence, reports, tasks, test_cases
+from specweave.increments import standings as stands
 from specweave.increments.criteria import Criterion
 from specweave.increments.reports import ReportData
+from specweave.increments.standings import Stand
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Standing, Task
 from specweave.increments.test_cases import Results
@@ -148,7 +150,7 @@ def _waits_for(increment: Increment, task: Task) -> list[str]:
     everything = tasks.read(increment)
     standings = evidence.standings(increment, everything)
     finished = done(everything, standings)
-    return [f"{other} ({standings[other][0]})" for other in task.dependencies if other not in finished]
+    return [f"{other} ({standings[other].standing})" for other in task.dependencies if other not in finished]
 
 
 def _verdict(
@@ -156,7 +158,8 @@ def _verdict(
 ) -> CriterionVerdict:
     satisfying = [task for task in everything if criterion.id in task.criteria]
     proofs = [_proof(increment, criterion, task, found[task.id]) for task in satisfying]
-    judged = [proof for task, proof in zip(satisfying, proofs, strict=True) if _counts(task, satisfying, found)]
+    deciding = {showing.task.id for showing in stands.of_criterion(criterion.id, everything, found)}
+    judged = [proof for proof in proofs if proof.task in deciding]
     worst = min(judged, key=lambda proof: _STRENGTH.index(proof.result), default=None)
     return CriterionVerdict(
         id=criterion.id,
@@ -167,14 +170,9 @@ def _verdict(
     )
 
 
-def _counts(task: Task, satisfying: Sequence[Task], found: Standings) -> bool:
-    """Whether a task decides about a criterion: what a person did takes nothing from what the others show."""
-    done_by_person = not evidence.is_measured(task) and evidence.is_done(task, found[task.id][0])
-    return not done_by_person or not any(evidence.is_measured(other) for other in satisfying)
-
-
-def _proof(increment: Increment, criterion: Criterion, task: Task, standing: tuple[Standing, str]) -> Proof:
-    result, why = _VERDICTS.get(standing[0], "none"), standing[1]
+def _proof(increment: Increment, criterion: Criterion, task: Task, stand: Stand) -> Proof:
+    _, standing, why = stands.for_criterion(criterion.id, task, stand)
+    result = _VERDICTS.get(standing, "none")
     report = reports.of_page(increment, task.evidence) if task.evidence else None
     results = _results(report, criterion, task)
     counts = {word: sum(case.result == word for case in results.cases) for word in ("passed", "failed", "skipped")}
@@ -184,10 +182,8 @@ def _proof(increment: Increment, criterion: Criterion, task: Task, standing: tup
         why = f"{first.name}: {first.message}".removesuffix(": ")
     elif result == "failed" and report is not None and isinstance(report.data.get("message"), str):
         why = f"{why}: {report.data['message'].partition(chr(10))[0][:_MESSAGE_CHARACTERS]}"
-    elif result == "passed" and criterion.id in task.uncovered:
-        result, why = "none", "none of its tests is about this criterion"
     elif result == "none" and not why:
-        why = "it was left out" if standing[0] == "skipped" else "nothing was run for it yet"
+        why = "it was left out" if standing == "skipped" else "nothing was run for it yet"
     return Proof(
         task=task.id,
         check=task.run or task.test,

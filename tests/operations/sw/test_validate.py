@@ -77,7 +77,7 @@ def test_errors_fail_and_with_strict_warnings_too(tmp_path: Path) -> None:
     tasks.write_text(TASKS.replace(", AC-09", ""))
     assert validate(tmp_path).passed
     assert not validate(tmp_path, "--strict").passed
-    tasks.write_text(TASKS.replace("AC-09", "AC-02") + "**Test**: `true`\n")
+    tasks.write_text(TASKS.replace("AC-09", "AC-02") + "**Test**: `true spec.md`\n**Files Affected**: spec.md\n")
     assert validate(tmp_path, "--strict").passed
 
 

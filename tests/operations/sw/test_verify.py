@@ -63,6 +63,20 @@ def work(context: Context, *parts: str) -> Increment:
     return increment
 
 
+def ticked(increment: Increment) -> set[str]:
+    return {criterion.id for criterion in criteria.read(increment).criteria if criterion.marked}
+
+
+def shown_by_all(context: Context, increment: Increment) -> set[str]:
+    """The criteria that are shown: what `progress`, `done` and the boxes say, which has to be the same."""
+    call = slash_line.parse("/sw:progress 1")
+    progress = call.command.run(call.request, context)
+    passed = {one.id for story in progress.stories for one in story.criteria if one.standing == "passed"}
+    missing = {gap.criterion for gap in completion.gaps(increment)}
+    assert passed == {one.id for one in criteria.read(increment).criteria} - missing == ticked(increment)
+    return passed
+
+
 def task(number: int, criteria: str, *fields: str) -> str:
     lines = "\n".join(fields)
     return f"### T-{number:03d}: Task {number}\n**Satisfies ACs**: {criteria}\n**Status**: [ ] pending\n{lines}\n"
@@ -111,9 +125,10 @@ def test_a_criterion_that_is_broken_is_named_with_its_test_and_its_box_is_untick
     assert (first.result, first.proofs[0].tests) == ("failed", {"passed": 0, "failed": 1, "skipped": 0})
     assert first.why.startswith("test_bills.test_ac_us1_01_adds_up: AssertionError")
     assert first.proofs[0].not_passed == ["test_bills.test_ac_us1_01_adds_up"]
-    # A test that names a criterion counts for that one alone; the task as a whole has failed all the same.
-    assert (second.result, second.proofs[0].tests["passed"]) == ("failed", 1)
-    assert "[x]" not in (increment.folder / "spec.md").read_text()
+    # A test that names a criterion counts for that one alone, also where it passed in a run that failed.
+    assert (second.result, second.proofs[0].tests["passed"]) == ("passed", 1)
+    assert second.proofs[0].why == "its own tests passed; others of T-001 failed"
+    assert ticked(increment) == {"AC-US1-02"}
     assert "`test_bills.test_ac_us1_01_adds_up`" in (increment.folder / result.report).read_text()
 
 
@@ -127,11 +142,90 @@ def test_a_criterion_that_no_test_is_about_is_not_shown_by_tests_of_others(conte
     boxes = [criterion.marked for criterion in criteria.read(increment).criteria]
     assert boxes == [True, False, False]
     assert [gap.why for gap in completion.gaps(increment) if gap.criterion == "AC-US1-02"] == [
-        "none of the tests of T-001 is about it"
+        "none of its tests is about this criterion"
     ]
     # A test that names no criterion counts for all of its task's.
     tests.write_text("def test_ac_us1_01_adds_up(): pass\ndef test_everything(): pass\n")
     assert [criterion.result for criterion in verify(context).criteria][:2] == ["passed", "passed"]
+
+
+FAILING = {
+    "its own test": ("def test_ac_us1_01(): assert 0\ndef test_ac_us1_02(): pass\n", "", {"AC-US1-02"}),
+    "a test of all": (
+        "def test_ac_us1_01(): pass\ndef test_ac_us1_02(): pass\ndef test_all(): assert 0\n",
+        "",
+        set(),
+    ),
+    "one of its own": (
+        "def test_ac_us1_01(): assert 0\ndef test_ac_us1_02_a(): assert 0\ndef test_ac_us1_02_b(): pass\n",
+        "",
+        set(),
+    ),
+    "broken off": ("def test_ac_us1_02_a(): pass\ndef test_ac_us1_01(): assert 0\n", "-x", set()),
+    "not its own": ("def test_ac_us1_01(): assert 0\ndef test_date(): pass\n", "", set()),
+    "skipped": (
+        "import pytest\n@pytest.mark.skip\ndef test_ac_us1_02(): pass\ndef test_ac_us1_01(): assert 0\n",
+        "",
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("why", FAILING)
+def test_of_a_run_that_failed_what_its_own_tests_show_is_shown_and_no_more(context: Context, why: str) -> None:
+    code, option, expected = FAILING[why]
+    (context.project.root / "test_bills.py").write_text(code)
+    increment = work(context, task(1, "AC-US1-01, AC-US1-02", f"{PYTEST} test_bills.py {option}"))
+    result = verify(context)
+    assert not result.passed
+    assert {criterion.id for criterion in result.criteria if criterion.result == "passed"} == expected
+    assert shown_by_all(context, increment) == expected
+
+
+def test_what_a_failed_run_shows_goes_stale_as_everything_else(context: Context) -> None:
+    tests = context.project.root / "test_bills.py"
+    tests.write_text(FAILING["its own test"][0])
+    increment = work(context, task(1, "AC-US1-01, AC-US1-02", f"{PYTEST} test_bills.py"))
+    do(context)
+    assert shown_by_all(context, increment) == {"AC-US1-02"}
+    tests.write_text(tests.read_text() + "# and more\n")
+    evidence.settle(context, increment)
+    assert shown_by_all(context, increment) == set()
+
+
+def test_a_failed_task_whose_criteria_are_all_shown_is_still_left_to_do(context: Context) -> None:
+    (context.project.root / "test_bills.py").write_text(FAILING["its own test"][0])
+    increment = work(context, task(1, "AC-US1-01, AC-US1-02", f"{PYTEST} test_bills.py"))
+    (increment.folder / "spec.md").write_text("- [ ] **AC-US1-02**: bills have a date\n")
+    do(context)
+    assert [(gap.criterion, gap.task, gap.state) for gap in completion.gaps(increment)] == [(None, "T-001", "failed")]
+
+
+def test_parts_of_a_number_make_criteria_of_their_own(context: Context) -> None:
+    (context.project.root / "test_bills.py").write_text(
+        "def test_ac_1_1_items(): pass\ndef test_ac_1_2(): assert 0\ndef test_ac_2_3_bills(): pass\n"
+    )
+    increment = work(context, task(1, "AC-1.1, AC-1.2, AC-2", f"{PYTEST} test_bills.py"))
+    (increment.folder / "spec.md").write_text("- [ ] **AC-1.1**: add up\n- [ ] AC-1.2: date\n- [ ] AC-2: paper\n")
+    assert verdicts(verify(context)) == {"AC-1.1": "passed", "AC-1.2": "failed", "AC-2": "passed"}
+    assert shown_by_all(context, increment) == {"AC-1.1", "AC-2"}
+    assert verdicts(verify(context, "1 --criterion AC-1.2")) == {"AC-1.2": "failed"}
+
+
+def test_a_command_that_only_reads_shows_no_criterion(context: Context) -> None:
+    increment = work(context, task(1, "AC-US1-01", "**Run**: /sw:status"), task(2, "AC-US1-02", "**Run**: /sw:sync"))
+    do(context)
+    assert {item: stand.standing for item, stand in evidence.standings(increment, tasks.read(increment)).items()} == {
+        "T-001": "passed",
+        "T-002": "passed",
+    }
+    result = verify(context)
+    assert verdicts(result) == {"AC-US1-01": "none", "AC-US1-02": "passed", "AC-US1-03": "none"}
+    assert result.criteria[0].why == "/sw:status only reads, which shows no criterion"
+    assert shown_by_all(context, increment) == {"AC-US1-02"}
+    (gap, _) = completion.gaps(increment)
+    assert (gap.criterion, gap.task, gap.why) == ("AC-US1-01", "T-001", result.criteria[0].why)
+    assert "give T-001 a `**Test**` line" in gap.action
 
 
 def test_what_a_person_did_takes_nothing_from_what_a_test_shows(context: Context) -> None:
@@ -155,7 +249,7 @@ def test_what_is_changed_while_its_test_runs_was_not_tested(context: Context) ->
     increment = work(context, task(1, "AC-US1-01", script(context, "one.py", code), files))
     do(context)
     (found,) = tasks.read(increment)
-    assert evidence.standings(increment, (found,))["T-001"] == ("stale", "bill.txt changed")
+    assert evidence.standings(increment, (found,))["T-001"][:2] == ("stale", "bill.txt changed")
     (root / "bill.txt").write_text("good")
     assert evidence.standing(increment, found) == "passed"
 

@@ -220,6 +220,7 @@ BREAKS: dict[str, tuple[Callable[[Increment], object], str]] = {
     ),
     "task-command-invalid": (lambda it: edit(it, "tasks.md", "/sw:sync", "/sw:sync --fly"), "tasks.md:22"),
     "task-command-unknown": (lambda it: edit(it, "tasks.md", "/sw:sync", "/ml:fly"), "tasks.md:22"),
+    "task-command-reads": (lambda it: edit(it, "tasks.md", "/sw:sync", "/sw:status"), "tasks.md:22"),
     "state-drift": (lambda it: edit(it, "tasks.md", "total_tasks: 3", "total_tasks: 4"), "tasks.md:2"),
     "evidence-missing": (
         lambda it: edit(it, "tasks.md", "[ ] pending\n**Run**", "[x] completed\n**Run**"),

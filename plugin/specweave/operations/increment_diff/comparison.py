@@ -53,8 +53,8 @@ def _status(old: Side, new: Side) -> ValueChange | None:
 def _task_states(old: Side, new: Side) -> Iterator[TaskState]:
     titles = {task.id: task.title for task in (*old.tasks, *new.tasks)}
     for task_id, title in titles.items():
-        before, _ = old.standings.get(task_id, ("", ""))
-        after, why = new.standings.get(task_id, ("", ""))
+        before = old.standings[task_id].standing if task_id in old.standings else ""
+        after, why, _ = new.standings.get(task_id, ("", "", ()))
         # A task that comes or goes without anything to show is told as such already.
         if before != after and {before, after} != {"", "open"}:
             yield TaskState(task=task_id, title=title, before=before, after=after, why=why)

@@ -10,9 +10,10 @@ from specweave.increments import criteria, evidence, reports, tasks
 from specweave.increments.criteria import Specification
 from specweave.increments.metadata import Metadata
 from specweave.increments.reports import ReportData
+from specweave.increments.standings import Stand
 from specweave.increments.store import Increment
 from specweave.increments.task_document import places_in
-from specweave.increments.tasks import Standing, Task
+from specweave.increments.tasks import Task
 from specweave.operations.increment_diff import documents, items
 from specweave.operations.increment_diff.documents import Told
 from specweave.operations.increment_diff.items import Item
@@ -77,7 +78,7 @@ class Side:
         return Told(document, frozenset(lines))
 
     @cached_property
-    def standings(self) -> Mapping[str, tuple[Standing, str]]:
+    def standings(self) -> Mapping[str, Stand]:
         """How the tasks stand, with the reason."""
         return self.ask(lambda increment: evidence.standings(increment, self.tasks)) or {}
 

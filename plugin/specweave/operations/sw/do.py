@@ -211,7 +211,7 @@ def run(request: DoRequest, context: Context) -> DoResult:
         stopped=outcome.stopped,
         ran=[_run(ran) for ran in outcome.ran],
         waiting=[_waiting(increment, person, held.get(claims.name_of(person.task.id))) for person in people],
-        claimed=[_claimed(task) for task in everything if standings[task.id][0] == "claimed"],
+        claimed=[_claimed(task) for task in everything if standings[task.id].standing == "claimed"],
         done=len(done),
         total=len(everything),
         revision=store.revision(increment),

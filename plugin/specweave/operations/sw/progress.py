@@ -10,6 +10,7 @@ from specweave.operations.increment_views import Standing, words
 
 if TYPE_CHECKING:
     from specweave.increments.criteria import Specification
+    from specweave.increments.standings import Showing
     from specweave.increments.tasks import Task
     from specweave.operations.increment_summary import Reading
 
@@ -144,8 +145,8 @@ def run(request: ProgressRequest, context: Context) -> ProgressResult:
         task.id: TaskProgress(
             id=task.id,
             title=task.title,
-            standing=reading.standings[task.id][0],
-            why=reading.standings[task.id][1],
+            standing=reading.standings[task.id].standing,
+            why=reading.standings[task.id].why,
             held_by=claim.holder if (claim := held.get(claims.name_of(task.id))) else None,
         )
         for task in reading.tasks
@@ -196,17 +197,19 @@ def _story(
 
 
 def _criterion(name: str, text: str, reading: "Reading", shown: dict[str, TaskProgress]) -> CriterionProgress:
+    from specweave.increments import standings  # noqa: PLC0415 - a listing must stay cheap
+
     tasks = [shown[task.id] for task in reading.tasks if name in task.criteria]
-    standing, why = _together(tasks)
+    standing, why = _together(list(standings.of_criterion(name, reading.tasks, reading.standings)))
     return CriterionProgress(id=name, text=text, standing=standing, why=why, tasks=tasks)
 
 
-def _together(tasks: list[TaskProgress]) -> tuple[Standing, str]:
+def _together(showings: "list[Showing]") -> tuple[Standing, str]:
     """How a criterion stands by its tasks: as the one that is furthest from showing it."""
-    if not tasks:
+    if not showings:
         return "open", "no task satisfies it"
-    weakest = min(tasks, key=lambda task: _STRENGTH.index(task.standing))
-    return weakest.standing, "" if weakest.standing == "passed" else weakest.id
+    task, standing, why = min(showings, key=lambda showing: _STRENGTH.index(showing.standing))
+    return standing, why if standing == "passed" else f"{task.id}: {why}" if why and standing == "open" else task.id
 
 
 def _tasks_of(story: StoryProgress) -> list[TaskProgress]:

@@ -165,8 +165,8 @@ def _tasks(reading: "Reading", context: Context) -> list[TaskSummary]:
         TaskSummary(
             id=task.id,
             title=task.title,
-            standing=reading.standings[task.id][0],
-            why=reading.standings[task.id][1],
+            standing=reading.standings[task.id].standing,
+            why=reading.standings[task.id].why,
             done=task.id in reading.done,
             command=task.run or task.test,
             waits_for=[other for other in task.dependencies if other not in reading.done],

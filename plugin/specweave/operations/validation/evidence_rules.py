@@ -7,8 +7,9 @@ from typing import Any
 
 from specweave.errors import SpecweaveError
 from specweave.files import reading
+from specweave.increments import content, reports, standings
 from specweave.increments import metadata as metadata_file
-from specweave.increments import content, reports
+from specweave.increments.standings import Showing, Stand
 from specweave.operations import synchronization
 from specweave.operations.validation.rule import Problem, Rule
 from specweave.operations.validation.subject import Subject
@@ -40,7 +41,7 @@ def _claimed(subject: Subject) -> Iterator[Problem]:
 
 def _stale(subject: Subject) -> Iterator[Problem]:
     for task in subject.tasks:
-        standing, why = subject.standings.get(task.id, ("open", ""))
+        standing, why, _ = subject.standings.get(task.id, Stand("open"))
         # A report that is gone has a rule of its own.
         if standing == "stale" and _report_path(subject, task.evidence or ""):
             yield Problem(f"{task.id}: {why}", task.document, subject.line_of(task, "evidence"))
@@ -48,7 +49,7 @@ def _stale(subject: Subject) -> Iterator[Problem]:
 
 def _failed(subject: Subject) -> Iterator[Problem]:
     for task in subject.tasks:
-        standing, why = subject.standings.get(task.id, ("open", ""))
+        standing, why, _ = subject.standings.get(task.id, Stand("open"))
         if standing == "failed" and _report_path(subject, task.evidence or ""):
             yield Problem(f"{task.id}: {why}", task.document, subject.line_of(task, "evidence"))
 
@@ -109,17 +110,16 @@ def _without_files(subject: Subject) -> Iterator[Problem]:
 def _closed_without_evidence(subject: Subject) -> Iterator[Problem]:
     if subject.metadata is None or subject.metadata.status != "completed" or _reason(subject.stored):
         return
-    shown = {
-        name
-        for task in subject.tasks
-        for name in task.criteria
-        if _standing(subject, task.id) == "passed" or (_standing(subject, task.id) == "claimed" and not task.run)
-    }
     for criterion in subject.specification.criteria:
-        if criterion.id not in shown:
+        found = standings.of_criterion(criterion.id, subject.tasks if subject.standings else (), subject.standings)
+        if not any(showing.standing == "passed" or _is_a_persons(showing) for showing in found):
             yield Problem(
                 f"the increment is completed, and nothing shows {criterion.id}", criterion.document, criterion.line
             )
+
+
+def _is_a_persons(showing: Showing) -> bool:
+    return showing.standing == "claimed" and not showing.task.run
 
 
 def _reason(document: Mapping[str, Any]) -> object:
@@ -129,7 +129,7 @@ def _reason(document: Mapping[str, Any]) -> object:
 
 
 def _standing(subject: Subject, task_id: str) -> str:
-    return subject.standings.get(task_id, ("open", ""))[0]
+    return subject.standings.get(task_id, Stand("open")).standing
 
 
 def _report_path(subject: Subject, evidence: str) -> Path | None:

@@ -14,9 +14,10 @@ from specweave.increments import criteria, deployment, evidence, tasks
 from specweave.increments import metadata as metadata_file
 from specweave.increments.criteria import Specification
 from specweave.increments.metadata import Metadata
+from specweave.increments.standings import Stand
 from specweave.increments.store import Increment
 from specweave.increments.task_document import Place, places_in
-from specweave.increments.tasks import Standing, Task
+from specweave.increments.tasks import Task
 
 DOCUMENTS = ("spec.md", "plan.md", "tasks.md")
 DATA = (metadata_file.FILE, deployment.FILE, ledger.NAME)
@@ -100,8 +101,8 @@ class Subject:
         return _attempt(lambda: criteria.read(self.increment)) or Specification()
 
     @cached_property
-    def standings(self) -> Mapping[str, tuple[Standing, str]]:
-        """Where each task stands by its evidence, and why."""
+    def standings(self) -> Mapping[str, Stand]:
+        """Where each task stands by its evidence."""
         return _attempt(lambda: evidence.standings(self.increment, self.tasks)) or {}
 
     @cached_property

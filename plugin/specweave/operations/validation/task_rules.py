@@ -8,7 +8,7 @@ from dataclasses import replace
 from specweave import slash_line
 from specweave.errors import InvalidInputError, NotFoundError
 from specweave.files.markdown import readable
-from specweave.increments import criteria, graph
+from specweave.increments import binding, criteria, graph
 from specweave.increments.criteria import Criterion
 from specweave.increments.task_document import number_of, status_of
 from specweave.increments.tasks import Task
@@ -145,6 +145,13 @@ def _unknown_commands(subject: Subject) -> Iterator[Problem]:
             yield Problem(f"{task.id}: {error.message}", task.document, subject.line_of(task, "run"))
 
 
+def _only_read(subject: Subject) -> Iterator[Problem]:
+    for task in subject.tasks:
+        if task.criteria and (command := binding.only_reads(task)):
+            message = f"{task.id} is to show {', '.join(task.criteria)}, and {command} only reads"
+            yield Problem(message, task.document, subject.line_of(task, "run"))
+
+
 def _refused_commands(subject: Subject) -> Iterator[tuple[Task, InvalidInputError | NotFoundError]]:
     for task in subject.tasks:
         if task.run is not None:
@@ -271,5 +278,13 @@ RULES = (
         "A person does the task and ticks its box, until a version that has the command.",
         "check its spelling, or do the task by hand",
         _unknown_commands,
+    ),
+    Rule(
+        "task-command-reads",
+        "warning",
+        "The command of a task that satisfies criteria only reads",
+        "It ends well whether or not they are met, so it shows none of them, and `/sw:done` will refuse.",
+        "add a **Test** line that shows them, or name the command that does the work",
+        _only_read,
     ),
 )
