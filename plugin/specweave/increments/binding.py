@@ -25,6 +25,7 @@ _ANOTHER_ACT = frozenset(
         "find_max",
         "spike",
         "soak",
+        "compare",
         _VERSION_FIELD,
     },
 )

@@ -34,6 +34,12 @@ class LoadTestRequest(Request):
         None, description="Go from --rps (50) to this rate and back without a pause, --duration at each."
     )
     soak: Duration | None = Field(None, description="Hold --rps (50) for so long, and watch memory: 10m, 1h.")
+    compare: tuple[str, ...] = Field(
+        (),
+        min_length=2,
+        max_length=2,
+        description="Compare two versions, each in a service of its own, loaded in turn: 0043-v1,0043-v2.",
+    )
     environment: str | None = Field(None, description="Test what is deployed there, instead of a service of its own.")
     url: str | None = Field(
         None,

@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from specweave.command import Result
 
 if TYPE_CHECKING:
     from specweave.operations.service_measurement import Measured
+    from specweave.operations.version_comparison import Compared
 
 
 class LoadTestStep(BaseModel):
@@ -39,17 +40,46 @@ class LoadTestStep(BaseModel):
     verdict: Literal["within", "beyond", "generator-limited", "undecided", "p95-unknown"]
 
 
+class VersionDifference(BaseModel):
+    """One figure of two versions at one rate.
+
+    Attributes:
+        rps: intended requests a second.
+        figure: latency in milliseconds, error rate from 0 to 1, or processor microseconds a request.
+        first, second: of all blocks together; None where there are too few requests for it.
+        difference: second - first, less is better; None where there are too few requests or pairs of blocks to tell it
+            from chance.
+        low, high: its interval; all of a comparison hold together with 95 %.
+        pairs: of blocks.
+        verdict: of the second version.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    rps: float
+    figure: Literal["p50_ms", "p95_ms", "p99_ms", "error_rate", "cpu_us_per_request"]
+    first: float | None
+    second: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    pairs: int
+    verdict: Literal["better", "worse", "noise", "too-few", "disturbed"]
+
+
 class LoadTestResult(Result):
     """The figures, and what follows from them.
 
     Attributes:
         increment: whose service.
-        url: where the requests went.
+        url: where the requests went; empty for a comparison, whose services start and end with it.
         version: of the model package that this is evidence for; None where the service serves another one.
-        steps: one for each rate that was run.
+        steps: one for each rate that was run; none of a comparison.
         max_rps_within_slo: highest rate held, with every lower one; None when not even the lowest is.
         slo_p95_ms, slo_error_rate: against which.
-        recommendation: for people, two lines.
+        recommendation: for people, two lines; of a comparison what it comes to.
+        compared: the two versions of a comparison, else empty.
+        differences: of the second to the first.
         report: path relative to the project.
     """
 
@@ -64,9 +94,13 @@ class LoadTestResult(Result):
     notes: list[str]
     report: str
     revision: str
+    compared: list[str] = Field([])
+    differences: list[VersionDifference] = Field([])
 
     def text(self) -> str:
         """The table, the recommendation and the next step."""
+        if self.compared:
+            return self._comparison()
         from specweave.operations.load_testing.report import milliseconds  # noqa: PLC0415 - a listing must stay cheap
 
         lines = [
@@ -94,6 +128,22 @@ class LoadTestResult(Result):
             if not self.passed
             else "Next: deploy the increment's own package and test that; this was another one."
         )
+        return "\n".join([*lines, "", f"Report: {self.report}", "", next_step])
+
+    def _comparison(self) -> str:
+        from specweave.operations.load_testing.comparison_report import row_of  # noqa: PLC0415 - as above
+        from specweave.operations.load_testing.paired_comparison import Difference  # noqa: PLC0415
+
+        first, second = self.compared
+        lines = [f"{self.recommendation}.", "", f"| RPS | | {first} | {second} | Difference | 95 % interval | |"]
+        lines.append("|------|---|------|------|------|------|---|")
+        for found in self.differences:
+            values = found.model_dump()
+            row = row_of(Difference(rate=values.pop("rps"), **values))
+            lines.append(f"| {' | '.join(row.values())} |")
+        lines += ["", *(f"- {note}" for note in self.notes)]
+        number = self.increment[:4]
+        next_step = f"Next: `/ml:load-test {number}` tests the version of deployment.yaml; a comparison opens no gate."
         return "\n".join([*lines, "", f"Report: {self.report}", "", next_step])
 
 
@@ -136,4 +186,42 @@ def result_of(measured: "Measured", revision: str) -> LoadTestResult:
         notes=explain(measured.measurement, measured.judgement, measured.slo),
         report=measured.report,
         revision=revision,
+    )
+
+
+def result_of_comparison(compared: "Compared", revision: str) -> LoadTestResult:
+    """What a comparison that was recorded says to its caller.
+
+    Args:
+        compared: the comparison.
+        revision: of its increment, after the report was added.
+    """
+    return LoadTestResult(
+        passed=compared.conclusion.passed,
+        increment=compared.increment_id,
+        url="",
+        version=None,
+        steps=[],
+        max_rps_within_slo=None,
+        slo_p95_ms=compared.slo.latency_p95_ms,
+        slo_error_rate=compared.slo.error_rate,
+        recommendation=compared.conclusion.headline,
+        notes=list(compared.conclusion.notes),
+        report=compared.report,
+        revision=revision,
+        compared=list(compared.versions),
+        differences=[
+            VersionDifference(
+                rps=found.rate,
+                figure=found.figure,
+                first=found.first,
+                second=found.second,
+                difference=found.difference,
+                low=found.low,
+                high=found.high,
+                pairs=found.pairs,
+                verdict=found.verdict,
+            )
+            for found in compared.differences
+        ],
     )

@@ -4,7 +4,7 @@ from specweave.command import Annotations, Command, Context
 from specweave.errors import GateError
 from specweave.operations.artifact_patterns import WHAT_RUNS
 from specweave.operations.load_test_request import LoadTestRequest, load_of
-from specweave.operations.load_test_result import LoadTestResult, result_of
+from specweave.operations.load_test_result import LoadTestResult, result_of, result_of_comparison
 
 
 def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
@@ -18,12 +18,17 @@ def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
     """
     from specweave.arguments import slash_line  # noqa: PLC0415 - a listing must stay cheap
     from specweave.increments import store  # noqa: PLC0415
-    from specweave.operations import service_measurement  # noqa: PLC0415
+    from specweave.operations import service_measurement, version_comparison  # noqa: PLC0415
 
     question = None if context.approved else approval(request, context)
     if question:
         raise GateError("approval-required", question, next_step="a person who agrees runs it with `--approve`")
-    measured = service_measurement.measure(context, request, command=slash_line(COMMAND, request))
+    command = slash_line(COMMAND, request)
+    if request.compare:
+        compared = version_comparison.compare_versions(context, request, command=command)
+        revision = store.revision(store.find(context.project, compared.increment_id))
+        return result_of_comparison(compared, revision)
+    measured = service_measurement.measure(context, request, command=command)
     return result_of(measured, store.revision(store.find(context.project, measured.increment_id)))
 
 
@@ -74,6 +79,7 @@ COMMAND = Command(
     examples=(
         "0043 --rps 100 --duration 60s",
         "0043 --find-max",
+        "0043 --compare 0043-v1,0043-v2 --rps 100",
         "0043 --environment staging --rps 10,50,100 --duration 30s",
     ),
     approval=approval,
