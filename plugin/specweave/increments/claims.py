@@ -112,6 +112,28 @@ def let_go(increment: Increment, task_id: str) -> None:
         record.unlink(missing_ok=True)
 
 
+def give_back(context: Context, increment: Increment, task_id: str, *, name: str) -> Claim:
+    """Let go a task that was handed out to that name, before its time is up.
+
+    Returns:
+        The claim that counts no more.
+
+    Raises:
+        ConflictError: `task-not-kept` where it was handed out to nobody, `task-claimed` where somebody else has it.
+        HostError: the record cannot be removed.
+    """
+    with _locked(increment, task_id) as record:
+        known = _require_free(context, increment, record, name)
+        if known is None:
+            raise ConflictError(
+                "task-not-kept",
+                f"{name_of(task_id)} of {increment.id} is kept for nobody",
+                next_step=f"nothing is to be done; `/sw:next {increment.number}` shows what is free",
+            )
+        record.unlink(missing_ok=True)
+        return known
+
+
 def held(context: Context, increment: Increment) -> Mapping[str, Claim]:
     """The claims that count now, by task id with three digits at least.
 

@@ -4,12 +4,13 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 
 from specweave.command import Context
-from specweave.errors import ConflictError
-from specweave.increments import claims
+from specweave.errors import ConflictError, InvalidInputError
+from specweave.increments import claims, standings, store, tasks
 from specweave.increments.claims import Claim
 from specweave.increments.store import Increment
-from specweave.operations.sw.do import BY_HAND
+from specweave.operations.sw.do import BY_HAND, DoRequest, DoResult
 from specweave.operations.task_binding import Person, claimed, first_to_ask
+from specweave.operations.task_binding import done as done_of
 
 
 def let_go(increment: Increment, context: Context, done: Collection[str]) -> None:
@@ -31,6 +32,35 @@ def keep_next(increment: Increment, context: Context, waiting: Iterable[Person],
         with suppress(ConflictError):  # somebody else has it
             claims.hand_out(context, increment, person.task.id, name=name)
             return
+
+
+def give_back(request: DoRequest, context: Context, increment: Increment) -> DoResult:
+    """Let go the task that a request names, before its time is up; nothing is run.
+
+    Raises:
+        InvalidInputError: `arguments-conflict` where anything is to be run as well.
+        NotFoundError: `task-not-found`.
+        ConflictError: `task-not-kept`, `task-claimed`.
+    """
+    if request.model_dump(exclude_defaults=True).keys() - {"increment", "as_", "release"}:
+        raise InvalidInputError(
+            "arguments-conflict", "--release runs nothing and takes --as alone", next_step="leave out the others"
+        )
+    task = tasks.find(increment, request.release or "")
+    claims.give_back(context, increment, task.id, name=request.as_ or context.actor)
+    everything = tasks.read(increment)
+    return DoResult(
+        increment=increment.id,
+        status=increment.metadata().status,
+        stopped="released",
+        ran=[],
+        waiting=[],
+        claimed=[],
+        done=len(done_of(everything, standings.standings(increment, everything))),
+        total=len(everything),
+        released=task.id,
+        revision=store.revision(increment),
+    )
 
 
 def as_held(

@@ -14,7 +14,7 @@ import pytest
 
 from specweave import registry, slash_line
 from specweave.command import Annotations, AnyCommand, Command, Context, IncrementName, Progress, Request, Result
-from specweave.errors import ConflictError, InvalidInputError, OperationError
+from specweave.errors import ConflictError, InvalidInputError, OperationError, SpecweaveError
 from specweave.host import RealHost
 from specweave.increments import claims, evidence, life_cycle, reports, store, tasks
 from specweave.increments.store import Increment
@@ -583,6 +583,40 @@ def test_the_next_task_is_kept_for_whoever_asks_by_name(context: Context) -> Non
         ("T-002", "bob"),
     ]
     assert list(claims.held(context, store.find(context.project, "1"))) == ["T-002", "T-003"]
+
+
+def test_a_task_that_is_kept_is_given_back_before_its_time(context: Context) -> None:
+    increment = work(context, task(1), task(2))
+    do(context, "0001 --as anna")
+    for words, code in (
+        ("--release T-1 --as bob", "task-claimed"),
+        ("--release T-1", "task-claimed"),
+        ("--release T-002 --as anna", "task-not-kept"),
+        ("--release T-001 --as anna --task T-001", "arguments-conflict"),
+        ("--release T-001 --as anna --dry-run", "arguments-conflict"),
+        ("--release T-009 --as anna", "task-not-found"),
+    ):
+        with pytest.raises(SpecweaveError) as caught:
+            do(context, f"0001 {words}")
+        assert caught.value.code == code
+    assert list(claims.held(context, increment)) == ["T-001"]
+    before = store.revision(increment)
+    result = do(context, "0001 --release T-1 --as anna")
+    assert (result.stopped, result.released, result.ran, result.passed) == ("released", "T-001", [], True)
+    assert "T-001 is kept for nobody any more" in result.text()
+    assert claims.held(context, increment) == {}
+    assert store.revision(increment) == before
+    assert [(one.task, one.kept_for) for one in do(context, "0001 --as bob").waiting] == [
+        ("T-001", "bob"),
+        ("T-002", None),
+    ]
+
+
+def test_a_task_that_runs_is_not_given_back(context: Context) -> None:
+    increment = work(context, task(1))
+    with claims.claim(context, increment, "T-001", name="anna"), pytest.raises(ConflictError) as caught:
+        do(context, "0001 --release T-001 --as anna")
+    assert caught.value.code == "task-claimed"
 
 
 def test_a_dry_run_of_tests_changes_nothing(context: Context) -> None:

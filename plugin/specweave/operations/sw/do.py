@@ -33,6 +33,7 @@ Reason = Literal[
     "not-built",
     "claimed",
 ]
+Stopped = Literal["completed", "failed", "waiting", "dry-run", "released"]
 # What somebody has to do whole: the others take a word, a program or a correction.
 BY_HAND = frozenset({"no-command", "not-built", "test-failed"})
 # What cannot be run as it is written: as bad as a test that fails.
@@ -53,6 +54,9 @@ class DoRequest(CommittingRequest):
         None,
         alias="as",
         description="Who works: the next task for a person or an assistant is kept for that name for an hour.",
+    )
+    release: str | None = Field(
+        None, description="Give back this task, such as T-003, that is kept for the name in `as`; run nothing."
     )
 
 
@@ -100,22 +104,25 @@ class DoResult(CommittingResult):
 
     Attributes:
         stopped: `completed` when nothing in question is left to do, `failed` after a failure and where a line cannot
-            be run as it is written, `waiting` when all that is ready waits for a person, `dry-run`.
+            be run as it is written, `waiting` when all that is ready waits for a person, `dry-run`, `released` where
+            a task was given back.
     """
 
     increment: str
     status: str
-    stopped: Literal["completed", "failed", "waiting", "dry-run"]
+    stopped: Stopped
     ran: list[Run]
     waiting: list[Waiting]
     claimed: list[ClaimedTask]
     done: int
     total: int
+    released: str | None = Field(None, description="The task that was given back.")
     revision: str
 
     def text(self) -> str:
         """The result in a few lines of markdown, ending with the next step."""
         lines = [f"`{self.increment}`: {self.done} of {self.total} tasks done"]
+        lines += [f"- {self.released} is kept for nobody any more"] if self.released else []
         for run in self.ran:
             outcome = {True: "passed", False: "failed", None: "would run"}[run.passed]
             report = f" · {run.report}" if run.report else ""
@@ -137,6 +144,8 @@ class DoResult(CommittingResult):
 
     def _next(self) -> str:
         number = self.increment.partition("-")[0]
+        if self.stopped == "released":
+            return f"Next: `/sw:next {number}` says what is free."
         if self.stopped == "dry-run":
             return self._of_dry_run(number)
         if self.stopped == "failed":
@@ -182,7 +191,7 @@ def run(request: DoRequest, context: Context) -> DoResult:
         InvalidInputError: the tasks wait for each other, or for one that is not there; `git-identity-missing`;
             `config-invalid`.
         ConflictError: `task-not-ready`, `increment-paused`, `increment-closed`; where a commit is asked for,
-            `git-underway` and `merge-conflicts`.
+            `git-underway` and `merge-conflicts`; where a task is given back, `task-not-kept` and `task-claimed`.
     """
     from specweave.increments import claims, evidence, store  # noqa: PLC0415 - a listing must stay cheap
     from specweave.operations import committing, task_binding, task_keeping, task_schedule  # noqa: PLC0415
@@ -190,6 +199,8 @@ def run(request: DoRequest, context: Context) -> DoResult:
 
     increment = store.find(context.project, request.increment)
     _ = context.project.config  # settings that cannot be read are no failure of a task
+    if request.release is not None:
+        return task_keeping.give_back(request, context, increment)
     staged = None if request.dry_run else committing.check_if_asked(request, context.project, increment)
     name = request.as_ or context.actor
     wanted = Wanted(request.task, request.until, request.dry_run, request.parallel, name)
