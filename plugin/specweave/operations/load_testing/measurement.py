@@ -34,12 +34,15 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         machine: processor, cores, system.
         versions: of what generated the load.
         calibration: what the generator can send on time, where that was tried.
+        interrupted: why it ended before its plan did (`ctrl-c`, `terminated`, `cancelled`, `load generator killed by signal
+            9`), None where it did not; steps are then those that were done, and what was done of the last one.
     """
 
     steps: tuple[StepMeasurement, ...]
     machine: dict[str, str]
     versions: dict[str, str]
     calibration: Calibration | None = None
+    interrupted: str | None = None
 
 
 def run_load_test(context: Context, plan: Plan, *, slow_s: float, calibrated: bool = False) -> Measurement:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from specweave.errors import InvalidInputError
 from specweave.operations.load_testing.answer_form import AnswerForm
 
-Arrivals = Literal["poisson", "constant", "ramp"]
+Arrivals = Literal["poisson", "constant", "ramp", "replay"]
 
 MAX_RATE = 100_000.0
 MAX_REQUESTS = 10_000_000
@@ -87,7 +87,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         search: what decides it.
         corpus: bodies, used in turn.
         arrivals: `poisson` is how independent callers arrive; `constant` spaces evenly, which flatters a server;
-            `ramp` is poisson with a rate that rises evenly.
+            `ramp` is poisson with a rate that rises evenly; `replay` are moments that were given, see `run_load_test`.
         settle: let queues drain between two steps; without it the next step meets what the last one left.
         tolerance, scale: allowed difference of numbers; see `specweave_runtime.agreement.near`.
         timeout_s: from the intended start of a request to the end of its answer.
@@ -98,6 +98,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         cores: where the engine runs; empty for anywhere.
         calibration_port: where a server listens on loopback that does nothing but answer, to learn what the engine can
             send on time; None for no such trial.
+        workers: processes of the engine; each sends its part of one schedule.
+        ca_file: PEM file of the authorities that may vouch for an https service, instead of those of the system.
     """
 
     url: str
@@ -115,6 +117,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     repeat_disturbed: bool = False
     cores: tuple[int, ...] = ()
     calibration_port: int | None = None
+    workers: int = 1
+    ca_file: str | None = None
 
     def check(self) -> None:
         """Refuse what cannot be run.

@@ -18,6 +18,10 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         arrivals: how requests are spread over a step.
         find_max: search the highest rate within the SLO, from the lowest of `rates` on, instead of going through them.
         spike: go from the one rate to this one and back, without a pause.
+        replay: a log whose requests are sent again at the moments at which they came; see `arrival_log`. `rates` and
+            `arrivals` then say nothing, and no more than the first `duration_s` are played.
+        speed: how many times as fast.
+        timeout_s, connections, workers, ca_file: see `Plan`.
     """
 
     rates: tuple[float, ...]
@@ -25,6 +29,12 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     arrivals: Arrivals = "poisson"
     find_max: bool = False
     spike: float | None = None
+    replay: str | None = None
+    speed: float = 1.0
+    timeout_s: float = 10.0
+    connections: int | None = None
+    workers: int = 1
+    ca_file: str | None = None
 
 
 class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
