@@ -53,3 +53,15 @@ def test_a_small_value_is_compared_by_its_own_scale() -> None:
     small = Exchange("{}", {"prediction": 5e-6})
     assert find_fault(b'{"prediction": 0.0}', small, 1e-5, 5e-8) == "prediction is 0.0, expected 5e-06"
     assert find_fault(b'{"prediction": 5.00000000001e-6}', small, 1e-5, 5e-8) is None
+
+
+def test_an_answer_too_deep_to_be_read_is_no_json_object() -> None:
+    with pytest.raises(ValueError, match="no JSON object"):
+        find_fault(b'{"prediction":' * 50_000 + b"1" + b"}" * 50_000, GOLDEN, 1e-5, 1.0)
+
+
+def test_a_long_wrong_value_is_shown_in_part() -> None:
+    fault = find_fault(json.dumps({"prediction": "x" * 500_000}).encode(), GOLDEN, 1e-5, 1.0)
+    assert fault is not None
+    assert len(fault) < 300
+    assert "expected 'good'" in fault

@@ -29,14 +29,19 @@ def find_fault(answer: bytes, exchange: Exchange, tolerance: float, scale: float
     """
     try:
         document = msgspec.json.decode(answer, type=dict[str, object])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(f"no JSON object: {error}") from error
     for field, value in exchange.expected.items():
         if field not in document:
             return f"{field} is missing"
         if not agrees(document[field], value, tolerance, scale):
-            return f"{field} is {document[field]!r}, expected {value!r}"
+            return f"{field} is {_shortened(document[field])}, expected {value!r}"
     for field, value in exchange.expected_if_given.items():
         if field in document and not agrees(document[field], value, tolerance, scale):
-            return f"{field} is {document[field]!r}, expected {value!r}"
+            return f"{field} is {_shortened(document[field])}, expected {value!r}"
     return find_form_fault(document, exchange.form) if exchange.form else None
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _EXCERPT else text[:_EXCERPT] + "…"
