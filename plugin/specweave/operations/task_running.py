@@ -12,6 +12,7 @@ from specweave.increments import claims, content, evidence, life_cycle, reports,
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Task
 from specweave.operations import test_running
+from specweave.operations.repeated_test import evidence_saying_the_same
 from specweave.operations.task_binding import Bound, Person, Tested, bind, claimed, not_started, person_for, tested
 
 
@@ -27,6 +28,7 @@ class Ran:
         message: why it failed, empty where it passed.
         next_step: what to do about that.
         by_test: whether it was the test that failed, so that the work itself may still be to do.
+        as_before: whether it said what its evidence says already, which was kept.
     """
 
     task: Task
@@ -36,6 +38,7 @@ class Ran:
     message: str = ""
     next_step: str = ""
     by_test: bool = False
+    as_before: bool = False
 
 
 def run_task(
@@ -82,7 +85,7 @@ def check_of(increment: Increment, task: Task, context: Context) -> Bound | Test
 
 
 def run_claimed(
-    increment: Increment, step: Bound | Tested, context: Context, *, name: str, again: bool
+    increment: Increment, step: Bound | Tested, context: Context, *, name: str, again: bool, verifying: bool = False
 ) -> Ran | Person | None:
     """Run what does or shows a task, while nobody else may.
 
@@ -92,6 +95,7 @@ def run_claimed(
         context: passed on to it.
         name: who claims the task.
         again: run it also where the task is done.
+        verifying: evidence of a test that says the same already is kept, and no other is left.
 
     Returns:
         None where another process has done it meanwhile.
@@ -109,13 +113,13 @@ def run_claimed(
         if life_cycle.meaning(increment.metadata().status) == "planned":
             life_cycle.move(context, increment, "active", reason="the first work")
         context.report(Progress(step.line))
-        return run(step, increment, context)
+        return run(step, increment, context, verifying=verifying)
 
 
-def run(step: Bound | Tested, increment: Increment, context: Context) -> Ran | Person:
+def run(step: Bound | Tested, increment: Increment, context: Context, *, verifying: bool = False) -> Ran | Person:
     """Do what a task is bound to; where that is a command and there is a test as well, the test decides."""
     if isinstance(step, Tested):
-        return run_test(step, increment, context)
+        return run_test(step, increment, context, verifying=verifying)
     ran = run_command(step, increment, context)
     if isinstance(ran, Person) or not ran.passed or step.task.test is None:
         return ran
@@ -124,8 +128,8 @@ def run(step: Bound | Tested, increment: Increment, context: Context) -> Ran | P
     return run_test(check, increment, context) if isinstance(check, Tested) else ran
 
 
-def run_test(step: Tested, increment: Increment, context: Context) -> Ran | Person:
-    """Run a task's test and record how it went."""
+def run_test(step: Tested, increment: Increment, context: Context, *, verifying: bool = False) -> Ran | Person:
+    """Run a task's test and record how it went; see `run_claimed` for `verifying`."""
     started, head = context.host.now(), evidence.stand(increment)
     inputs = content.inputs(increment, step.task)
     try:
@@ -142,6 +146,9 @@ def run_test(step: Tested, increment: Increment, context: Context) -> Ran | Pers
         outcome = test_running.judged(outcome, step.task.criteria)
         passed, data, body = outcome.passed, outcome.data(), outcome.markdown(step.line)
         message, next_step, exit_status = ("" if passed else outcome.summary), "", outcome.exit_status
+        known = evidence_saying_the_same(increment, step.task, outcome, inputs, head) if verifying else None
+        if known is not None:
+            return Ran(step.task, step.line, passed, known.page, message, by_test=not passed, as_before=True)
     report = evidence.record(
         context,
         increment,

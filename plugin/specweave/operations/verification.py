@@ -7,14 +7,16 @@ from specweave.command import Context
 from specweave.errors import NotFoundError
 from specweave.files.quoting import code_span
 from specweave.files.quoting import markdown as quoted
-from specweave.increments import criteria, evidence, reports, tasks, test_cases
+from specweave.increments import binding, criteria, evidence, reports, tasks, test_cases
 from specweave.increments import standings as stands
 from specweave.increments.criteria import Criterion
 from specweave.increments.reports import ReportData
+from specweave.increments.repository import Head
 from specweave.increments.standings import Stand
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Standing, Task
 from specweave.increments.test_cases import Results
+from specweave.operations.repeated_test import is_dirty
 from specweave.operations.sw.verify import Check, CriterionVerdict, Proof, Verdict
 from specweave.operations.task_binding import Bound, Person, Standings, Tested, done, ordered
 from specweave.operations.task_running import Ran, check_of, run_claimed
@@ -57,13 +59,19 @@ class Verification:
 
 
 def verify(
-    increment: Increment, context: Context, *, task_id: str | None = None, criterion_id: str | None = None
+    increment: Increment,
+    context: Context,
+    head: Head,
+    *,
+    task_id: str | None = None,
+    criterion_id: str | None = None,
 ) -> Verification:
     """Run what shows the criteria, and judge what cannot be repeated by its evidence.
 
     Args:
         increment: whose.
         context: passed on to the checks.
+        head: the commit that the checks are run at.
         task_id: only this task, and its criteria.
         criterion_id: only this criterion.
 
@@ -84,7 +92,8 @@ def verify(
     checks = _run(increment, context, in_question)
     everything = tasks.read(increment)
     found = evidence.standings(increment, everything)
-    verdicts = tuple(_verdict(increment, criterion, everything, found) for criterion in demanded)
+    repeated = {check.task: head for check in checks if check.as_before}
+    verdicts = tuple(_verdict(increment, criterion, everything, found, repeated) for criterion in demanded)
     whole = task_id is None and criterion_id is None
     return Verification(verdicts, tuple(checks), specification.problems if whole else ())
 
@@ -126,13 +135,17 @@ def _run(increment: Increment, context: Context, in_question: Sequence[Task]) ->
         line = task.run or task.test
         if line is None:
             continue
+        if command := binding.only_reads(task):
+            checks.append(Check(task=task.id, command=line, why=f"not run: {command} only reads"))
+            continue
         step = check_of(increment, task, context)
         waiting = _waits_for(increment, task) if isinstance(step, Bound) else []
         if waiting:
             checks.append(Check(task=task.id, command=line, why=f"not run: it waits for {', '.join(waiting)}"))
             continue
         if isinstance(step, Bound | Tested):
-            step = run_claimed(increment, step, tracker.context(task), name=context.actor, again=True)
+            about = tracker.context(task)
+            step = run_claimed(increment, step, about, name=context.actor, again=True, verifying=True)
         tracker.end(task)
         checks.append(_check(task, line, step))
     return checks
@@ -143,7 +156,14 @@ def _check(task: Task, line: str, step: Ran | Person | None) -> Check:
         return Check(task=task.id, command=line, why="not repeated: it acts; its evidence is judged")
     if isinstance(step, Person):
         return Check(task=task.id, command=line, why=f"not run: {step.action}")
-    return Check(task=task.id, command=step.line, passed=step.passed, report=step.report, why=step.message)
+    return Check(
+        task=task.id,
+        command=step.line,
+        passed=step.passed,
+        report=step.report,
+        why=step.message,
+        as_before=step.as_before,
+    )
 
 
 def _waits_for(increment: Increment, task: Task) -> list[str]:
@@ -154,10 +174,14 @@ def _waits_for(increment: Increment, task: Task) -> list[str]:
 
 
 def _verdict(
-    increment: Increment, criterion: Criterion, everything: Sequence[Task], found: Standings
+    increment: Increment,
+    criterion: Criterion,
+    everything: Sequence[Task],
+    found: Standings,
+    repeated: Mapping[str, Head],
 ) -> CriterionVerdict:
     satisfying = [task for task in everything if criterion.id in task.criteria]
-    proofs = [_proof(increment, criterion, task, found[task.id]) for task in satisfying]
+    proofs = [_proof(increment, criterion, task, found[task.id], repeated.get(task.id)) for task in satisfying]
     deciding = {showing.task.id for showing in stands.of_criterion(criterion.id, everything, found)}
     judged = [proof for proof in proofs if proof.task in deciding]
     worst = min(judged, key=lambda proof: _STRENGTH.index(proof.result), default=None)
@@ -170,7 +194,7 @@ def _verdict(
     )
 
 
-def _proof(increment: Increment, criterion: Criterion, task: Task, stand: Stand) -> Proof:
+def _proof(increment: Increment, criterion: Criterion, task: Task, stand: Stand, repeated: Head | None) -> Proof:
     _, standing, why = stands.for_criterion(criterion.id, task, stand)
     result = _VERDICTS.get(standing, "none")
     report = reports.of_page(increment, task.evidence) if task.evidence else None
@@ -184,6 +208,7 @@ def _proof(increment: Increment, criterion: Criterion, task: Task, stand: Stand)
         why = f"{why}: {report.data['message'].partition(chr(10))[0][:_MESSAGE_CHARACTERS]}"
     elif result == "none" and not why:
         why = "it was left out" if standing == "skipped" else "nothing was run for it yet"
+    at = report if repeated is None or report is None else Head(repeated.commit, is_dirty(increment, report, repeated))
     return Proof(
         task=task.id,
         check=task.run or task.test,
@@ -192,8 +217,8 @@ def _proof(increment: Increment, criterion: Criterion, task: Task, stand: Stand)
         result=result,
         why=why,
         report=task.evidence if report else None,
-        commit=report.commit if report else None,
-        dirty=report.dirty if report else False,
+        commit=at.commit if at else None,
+        dirty=at.dirty if at else False,
     )
 
 
@@ -225,4 +250,5 @@ def _commit(proof: Proof) -> str:
 def _outcome(check: Check) -> str:
     if check.passed is None:
         return quoted(check.why)
-    return "passed" if check.passed else f"**failed**: {quoted(check.why)}"
+    outcome = "passed" if check.passed else f"**failed**: {quoted(check.why)}"
+    return f"{outcome}, as [its evidence](../{check.report}) says" if check.as_before else outcome

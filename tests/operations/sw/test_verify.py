@@ -149,6 +149,76 @@ def test_a_criterion_that_no_test_is_about_is_not_shown_by_tests_of_others(conte
     assert [criterion.result for criterion in verify(context).criteria][:2] == ["passed", "passed"]
 
 
+def test_a_check_that_says_what_is_known_leaves_no_report_of_its_own(context: Context) -> None:
+    root = context.project.root
+    (root / "test_bills.py").write_text(
+        "from pathlib import Path\n"
+        "def test_ac_us1_01(): assert Path('bill.txt').read_text() == '3'\n"
+        "def test_ac_us1_02(): pass\n"
+    )
+    (root / "bill.txt").write_text("3")
+    increment = work(context, task(1, "AC-US1-01, AC-US1-02", f"{PYTEST} test_bills.py"))
+
+    def pages() -> list[str]:
+        return sorted(path.name for path in (increment.folder / "reports").glob("*.md"))
+
+    do(context)
+    result = verify(context)
+    assert [(check.passed, check.as_before, check.report) for check in result.checks] == [
+        (True, True, "reports/001-test.md")
+    ]
+    assert pages() == ["001-test.md", "002-verify.md"]
+    assert "passed, as [its evidence](../reports/001-test.md) says" in (increment.folder / result.report).read_text()
+    # What fails now is another thing to know, and so is another wording; failing alike once more is not.
+    (root / "bill.txt").write_text("4")
+    assert [check.as_before for check in verify(context).checks] == [False]
+    assert [check.as_before for check in verify(context).checks] == [True]
+    assert pages()[2:] == ["003-test.md", "004-verify.md", "005-verify.md"]
+    (root / "bill.txt").write_text("3")
+    assert [check.as_before for check in verify(context).checks] == [False]
+    (root / "test_bills.py").write_text((root / "test_bills.py").read_text() + "\n")
+    assert [check.as_before for check in verify(context).checks] == [False]
+    document = increment.folder / "tasks.md"
+    document.write_text(document.read_text().replace("Task 1", "Bills"))
+    assert [check.as_before for check in verify(context).checks] == [False]
+    document.write_text(document.read_text().replace("[x] completed", "[ ] pending"))
+    assert [check.as_before for check in verify(context).checks] == [False]
+    assert [check.as_before for check in verify(context).checks] == [True]
+    (found,) = tasks.read(increment)
+    assert (found.evidence, found.status) == ("reports/012-test.md", "completed")
+    do(context, "1 --task T-001")
+    assert tasks.find(increment, "T-001").evidence == "reports/015-test.md", "`do` leaves what it was asked for"
+
+
+def test_a_check_that_is_repeated_is_shown_at_the_commit_it_was_run_at(context: Context) -> None:
+    root = context.project.root
+
+    def git(*words: str) -> str:
+        identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+        return subprocess.run(["git", *identity, *words], cwd=root, check=True, capture_output=True, text=True).stdout
+
+    increment = work(context, task(1, "AC-US1-01", script(context, "one.py")))
+    git("init", "-q", "-b", "main")
+    git("add", ".")
+    git("commit", "-q", "-m", "one")
+    do(context)
+    (root / "other.txt").write_text("other")
+    git("add", "other.txt", str(increment.folder / "spec.md"))
+    git("commit", "-q", "-m", "two")
+    result = verify(context)
+    proof = result.criteria[0].proofs[0]
+    assert result.checks[0].as_before
+    assert (proof.commit, proof.dirty) == (git("rev-parse", "HEAD").strip(), False)
+    # Evidence of what no commit held gives way to that of what one holds.
+    (root / "one.py").write_text("pass\n")
+    assert verify(context).criteria[0].proofs[0].dirty
+    assert verify(context).checks[0].as_before
+    git("commit", "-q", "-m", "three", "one.py")
+    assert not verify(context).checks[0].as_before
+    assert reports.of_page(increment, tasks.find(increment, "T-001").evidence or "").dirty is False
+    assert verify(context).checks[0].as_before
+
+
 FAILING = {
     "its own test": ("def test_ac_us1_01(): assert 0\ndef test_ac_us1_02(): pass\n", "", {"AC-US1-02"}),
     "a test of all": (

@@ -58,6 +58,7 @@ class Check(BaseModel):
     passed: bool | None = Field(None, description="None where it was not run.")
     report: str | None = None
     why: str = Field("", description="Why it failed, or was not run.")
+    as_before: bool = Field(False, description="It said what `report` says already, so no other report was left.")
 
 
 class VerifyResult(CommittingResult):
@@ -121,7 +122,7 @@ def run(request: VerifyRequest, context: Context) -> VerifyResult:
     staged = committing.check_if_asked(request, context.project, increment)
     evidence.require_recordable(increment)
     head = evidence.stand(increment)
-    found = verification.verify(increment, context, task_id=request.task, criterion_id=request.criterion)
+    found = verification.verify(increment, context, head, task_id=request.task, criterion_id=request.criterion)
     report = evidence.record(
         context,
         increment,
