@@ -26,6 +26,7 @@ _ANOTHER_ACT = frozenset(
         "spike",
         "soak",
         "compare",
+        "bodies",
         _VERSION_FIELD,
     },
 )

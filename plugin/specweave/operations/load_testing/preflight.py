@@ -55,7 +55,8 @@ def look(host: Host, target: Target, body: str, headers: Mapping[str, str], *, i
                 raise OperationError(
                     "service-unauthorized",
                     f"{target.base}{target.path} answers {first.status_code}: it demands a key",
-                    next_step="put the key into the environment variable SPECWEAVE_API_KEY",
+                    next_step="put the key into the environment variable SPECWEAVE_API_KEY, or name the header and the "
+                    "variable that holds it: --header Authorization=TOKEN",
                 )
             if ready.status_code == httpx.codes.NOT_FOUND and not first.is_success:
                 raise _not_ready(target, f"{target.path} answers {shown(first)}")

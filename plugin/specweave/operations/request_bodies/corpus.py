@@ -177,8 +177,8 @@ def _reference_rows(project: Project, package: Package, types: RowTypes) -> tupl
             chosen[place] = text
     if not chosen:
         raise InvalidInputError("reference-unusable", f"the service would refuse every row of {source.data}")
-    without = f", without {refused:,} that the service refuses" if refused else ""
-    return tuple(map(Body, chosen)), f"{len(chosen):,} of the {taken + refused:,} rows of {source.data}{without},"
+    without = f", without {refused:,} that the service refuses," if refused else ""
+    return tuple(map(Body, chosen)), f"{len(chosen):,} of the {taken + refused:,} rows of {source.data}{without}"
 
 
 def _of_file(project: Project, source: str, types: RowTypes) -> tuple[tuple[Body, ...], str, str]:
@@ -188,6 +188,6 @@ def _of_file(project: Project, source: str, types: RowTypes) -> tuple[tuple[Body
         step = "say golden, reference or generated, or name a file inside the project"
         raise NotFoundError(error.code, error.message, next_step=step) from error
     file = read_file(path, types)
-    without = f", without {', '.join(file.left_out[:10])}" if file.left_out else ""
+    without = f", without {', '.join(file.left_out[:10])}," if file.left_out else ""
     count = f"{len(file.bodies):,} {'body' if len(file.bodies) == 1 else 'bodies'}"
-    return file.bodies, f"{count} of {project.relative(path)}{without},", hashlib.sha256(path.read_bytes()).hexdigest()
+    return file.bodies, f"{count} of {project.relative(path)}{without}", hashlib.sha256(path.read_bytes()).hexdigest()

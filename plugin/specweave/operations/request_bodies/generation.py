@@ -85,15 +85,13 @@ def _numbers(feature: Feature, known: Distribution, count: int, draw: np.random.
 
 def _bins(feature: Feature, known: Distribution, count: int, draw: np.random.Generator) -> tuple[Numbers, Numbers]:
     """The ends of the bin of each value."""
-    edges = np.clip(np.asarray(known.edges, dtype=np.float64), -_LARGEST_NUMBER, _LARGEST_NUMBER)
+    ends = known.edges or (feature.minimum or 0.0, 1.0 if feature.maximum is None else feature.maximum)
+    edges = np.clip(np.asarray(ends, dtype=np.float64), -_LARGEST_NUMBER, _LARGEST_NUMBER)
     weights = np.asarray(known.counts if isinstance(known.counts, tuple) else (), dtype=np.float64)
     if len(edges) == len(weights) + 1 and weights.sum() > 0:
         chosen = draw.choice(len(weights), count, p=weights / weights.sum())
         return edges[chosen], edges[chosen + 1]
-    start, end = (edges[0], edges[-1]) if len(edges) else (feature.minimum, feature.maximum)
-    if start is None or end is None:
-        start, end = 0.0, 1.0
-    return np.full(count, float(start)), np.full(count, float(end))
+    return np.full(count, edges[0]), np.full(count, edges[-1])
 
 
 def _categories(feature: Feature, known: Distribution, count: int, draw: np.random.Generator) -> list[Value]:

@@ -1,6 +1,7 @@
 """Rows as the generated service of a model takes them."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -87,5 +88,7 @@ def _value(cell: str, feature: Feature) -> Value:
             return cell
         number = float(cell)
     except (ValueError, KeyError):
+        return cell
+    if not math.isfinite(number):
         return cell
     return int(cell) if feature.type == "integer" and cell.strip().lstrip("+-").isdecimal() else number
