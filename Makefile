@@ -61,7 +61,7 @@ build: $(READY) ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m build --no-isolation --outdir dist
 
 lock: $(READY) ## Lock every requirement again; newer versions with UPGRADE=--upgrade
-	for lock in $(SERVICE_LOCKS:.txt=) templates/requirements/tests $(SUITE_LOCKS:.in=); do \
+	for lock in $(SERVICE_LOCKS:.txt=) templates/requirements/tests templates/requirements/locust $(SUITE_LOCKS:.in=); do \
 		$(COMPILE) $$lock.in --output-file $$lock.txt || exit 1; done
 	$(COMPILE) pyproject.toml $(SERVICE_LOCKS:%=--constraints %) --output-file requirements/tool.txt
 	$(COMPILE) pyproject.toml requirements/dev.in $(SERVICE_LOCKS:%=--constraints %) \

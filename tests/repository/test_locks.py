@@ -42,12 +42,14 @@ LOCKS = {
     SERVICE / "onnx.txt": wanted(SERVICE / "onnx.in"),
     SERVICE / "treelite.txt": wanted(SERVICE / "treelite.in"),
     SERVICE / "tests.txt": wanted(SERVICE / "tests.in"),
+    SERVICE / "locust.txt": wanted(SERVICE / "locust.in"),
     DEVELOPMENT / "tool.txt": project(),
     DEVELOPMENT / "dev.txt": project() + wanted(DEVELOPMENT / "dev.in"),
     DEVELOPMENT / "bootstrap.txt": wanted(DEVELOPMENT / "bootstrap.in"),
 }
 SUITES = {path.with_suffix(".txt"): wanted(path) for path in ROOT.glob("tests/integration/*/requirements.in")}
 LOCKS |= SUITES
+ELSEWHERE = {SERVICE / "locust.txt", *SUITES}  # installed in environments of their own
 every_lock = pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.relative_to(ROOT).as_posix())
 
 
@@ -82,7 +84,7 @@ def test_a_lock_holds_each_wanted_distribution_in_its_range(lock: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "lock", [lock for lock in LOCKS if lock not in SUITES], ids=lambda path: path.relative_to(ROOT).as_posix()
+    "lock", [lock for lock in LOCKS if lock not in ELSEWHERE], ids=lambda path: path.relative_to(ROOT).as_posix()
 )
 def test_a_lock_of_what_is_installed_here_holds_what_that_needs_and_nothing_else(lock: Path) -> None:
     pins = locked(lock)

@@ -56,6 +56,11 @@ def tests_lock() -> bytes:
     return _file("tests.txt").read_bytes()
 
 
+def locust_lock() -> bytes:
+    """What Locust needs to drive a load test: the same in an environment of the tool's, in an image, anywhere."""
+    return _file("locust.txt").read_bytes()
+
+
 def pinned(kind: Lock, distribution: str) -> str:
     """The version that a shipped lock holds; `pinned("onnx", "onnxruntime")`.
 
