@@ -31,6 +31,8 @@ _CREDENTIALS = re.compile(r"//[^/@\s]+@")
 # The keeper of an attached process gives that process less (specweave.leash).
 _END_S = 15.0
 _WATCH_S = 0.2
+# A datagram socket that is connected looks for its route, and sends nothing.
+_ANY_PORT = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,9 @@ class Host(Protocol):
 
     def free_port(self) -> int:
         """A loopback TCP port that nothing listened on a moment ago."""
+
+    def address_towards(self, machine: str) -> str:
+        """The address of this machine that another one can reach; nothing is sent."""
 
 
 class RealHost:
@@ -274,6 +279,25 @@ class RealHost:
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
             return port
+
+    def address_towards(self, machine: str) -> str:
+        """The address of this machine that another one can reach, by the routes of the system; nothing is sent.
+
+        Raises:
+            HostError: `host-unknown`.
+        """
+        try:
+            family, kind, _, _, address = socket.getaddrinfo(machine, _ANY_PORT, type=socket.SOCK_DGRAM)[0]
+            with socket.socket(family, kind) as probe:
+                probe.connect(address)
+                own: str = probe.getsockname()[0]
+        except (OSError, UnicodeError) as error:
+            raise HostError(
+                "host-unknown",
+                f"there is no way to {machine[:200]!r}: {error}",
+                next_step="name the machine as it is known here, or by its address",
+            ) from error
+        return own
 
 
 def _leashed(argv: Sequence[str], cores: Sequence[int] = ()) -> list[str]:

@@ -22,7 +22,9 @@ _TIMEOUT_S = 900.0
 _STALE_S = 86_400.0
 
 
-def ensure(context: Context, requirements: Path, python: Path | None = None) -> Path:
+def ensure(
+    context: Context, requirements: Path, python: Path | None = None, *, what: str = "the service's environment"
+) -> Path:
     """The interpreter of an environment that has exactly these requirements; made where it does not exist yet.
 
     It is made under a temporary name and renamed when complete: a kill leaves no half environment under the final
@@ -32,6 +34,7 @@ def ensure(context: Context, requirements: Path, python: Path | None = None) -> 
         context: project and host.
         requirements: a requirements file where each line is pinned and has its hashes.
         python: the interpreter to build on; the tool's own where it does not matter.
+        what: is made, for the progress.
 
     Raises:
         InvalidInputError: `requirements-not-locked`.
@@ -59,7 +62,7 @@ def ensure(context: Context, requirements: Path, python: Path | None = None) -> 
     interpreter = final / "bin" / "python"
     if interpreter.exists():
         return interpreter
-    context.report(Progress("making the service's environment from its locked requirements"))
+    context.report(Progress(f"making {what} from its locked requirements"))
     with coded_errors(environments):
         environments.mkdir(parents=True, exist_ok=True)
         _tidy(context, environments, broken=final)
