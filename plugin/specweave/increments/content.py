@@ -51,20 +51,25 @@ class Content:
         """The first 16 digits of it; None where there is no content to speak of."""
         return self.digest[:SHORT] if self.files else None
 
+    def changed(self, then: Mapping[str, str]) -> tuple[str, ...]:
+        """The names of the files that are not as they were, also of those that are new or gone.
+
+        Args:
+            then: name → SHA-256.
+        """
+        names = sorted(then.keys() | self.files.keys())
+        return tuple(name for name in names if then.get(name) != self.files.get(name))
+
     def change_since(self, then: Mapping[str, str]) -> str | None:
         """What became of the first file that is not as it was: `api/main.py changed`; None where none is known.
 
         Args:
             then: name → SHA-256.
         """
-        for name in sorted(then.keys() | self.files.keys()):
-            before, now = then.get(name), self.files.get(name)
-            if before is None:
+        for name in self.changed(then):
+            if name not in then:
                 return f"{name} is new"
-            if now is None:
-                return f"{name} is gone"
-            if now != before:
-                return f"{name} changed"
+            return f"{name} changed" if name in self.files else f"{name} is gone"
         return None
 
 
@@ -144,6 +149,23 @@ def artifacts(folder: Path, patterns: Iterable[str]) -> dict[str, Path]:
             if fnmatchcase(name, pattern) and not any(fnmatchcase(name, other) for other in unwanted):
                 found[name] = path
     return found
+
+
+def is_own(increment: Increment, task: Task, name: str) -> bool:
+    """Whether a file that the evidence of a task is about belongs to its increment, not to the project as a whole.
+
+    Args:
+        increment: whose.
+        task: which.
+        name: as in `Content.files`.
+    """
+    if name == PACKAGE or name.startswith(f"{increment.project.relative(increment.folder)}/"):
+        return True
+    try:
+        patterns = slash_line.parse(task.run or "").command.artifacts
+    except SpecweaveError:
+        return False
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def walk(start: Path) -> Iterator[Path]:

@@ -16,6 +16,7 @@ from specweave.errors import ConflictError, InvalidInputError
 from specweave.files import ledger
 from specweave.increments import frontmatter_values, store
 from specweave.increments import metadata as metadata_file
+from specweave.increments.metadata import Metadata
 from specweave.increments.store import Increment
 from specweave_runtime.deployment_state import timestamp
 
@@ -151,6 +152,19 @@ def advance(document: dict[str, Any], to: State, *, at: str, reason: str | None,
     document["status"] = to
     document["history"] = [*kept, entry]
     return Change(status, to)
+
+
+def shown_at_completion(metadata: Metadata) -> Mapping[str, str]:
+    """What was shown when a completed increment was closed: task id → digest of what its evidence was about.
+
+    Nothing for one that is open, and for one that something else than `sw done` closed.
+    """
+    history = (metadata.model_extra or {}).get("history")
+    if meaning(metadata.status) != "completed" or not isinstance(history, list):
+        return {}
+    moves = [entry for entry in history if isinstance(entry, dict) and entry.get("to") == "completed"]
+    shown = moves[-1].get("evidence") if moves else None
+    return {str(task): str(digest) for task, digest in shown.items()} if isinstance(shown, dict) else {}
 
 
 def before_pause(increment: Increment) -> State:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from specweave.increments import binding, reports, test_cases
+from specweave.increments import binding, life_cycle, reports, test_cases
 from specweave.increments import content as contents
 from specweave.increments.content import FileDigest
 from specweave.increments.life_cycle import State
@@ -48,8 +48,16 @@ def standing(increment: Increment, task: Task) -> Standing:
     return standings(increment, (task,))[task.id].standing
 
 
-def standings(increment: Increment, everything: Sequence[Task]) -> Mapping[str, Stand]:
+def standings(increment: Increment, everything: Sequence[Task], *, today: bool = False) -> Mapping[str, Stand]:
     """How tasks stand, by id.
+
+    A completed increment was right when it was closed, and the project goes on: where only files changed since that
+    are not its own, what was shown then stays `passed`.
+
+    Args:
+        increment: whose.
+        everything: the tasks in question.
+        today: judge also a completed increment by all the content of now.
 
     - `passed`: the newest evidence passed, and neither the task nor what the evidence is about changed since
     - `failed`: the newest evidence did not pass
@@ -62,9 +70,13 @@ def standings(increment: Increment, everything: Sequence[Task]) -> Mapping[str, 
         InvalidInputError: `metadata-invalid`.
         OSError: a file that evidence is about may not be read.
     """
-    states = increment.metadata().tasks
+    metadata = increment.metadata()
     file_digest = cache(digest_of_file)
-    return {task.id: _standing(increment, task, states.get(task.id), file_digest) for task in everything}
+    kept = {} if today else life_cycle.shown_at_completion(metadata)
+    return {
+        task.id: _standing(increment, task, metadata.tasks.get(task.id), file_digest, closed=task.id in kept)
+        for task in everything
+    }
 
 
 def is_done(task: Task, stands: Standing) -> bool:
@@ -133,7 +145,9 @@ def shown_state(everything: Sequence[Task], found: Mapping[str, Stand], state: S
     return "active" if not ready and state == "ready_for_review" else state
 
 
-def _standing(increment: Increment, task: Task, state: TaskState | None, file_digest: FileDigest) -> Stand:
+def _standing(
+    increment: Increment, task: Task, state: TaskState | None, file_digest: FileDigest, *, closed: bool
+) -> Stand:
     if task.marked == "skipped":
         return Stand("skipped", "left out")
     if state is None or state.evidence is None:
@@ -145,7 +159,7 @@ def _standing(increment: Increment, task: Task, state: TaskState | None, file_di
         return Stand("failed", f"{state.evidence} failed", shown)
     if state.status == "completed" and task.status != "completed":
         return Stand("open", "its tick was taken away")
-    reason = _why_stale(increment, task, state, report, file_digest)
+    reason = _why_stale(increment, task, state, report, file_digest, closed=closed)
     return Stand("passed") if reason is None else Stand("stale", reason)
 
 
@@ -155,7 +169,7 @@ def _shown_all_the_same(
     shown = () if report.command != task.test else test_cases.shown_in_failure(report.data, task.criteria)
     if not shown or _is_about_other_words(task, state, report):
         return ()
-    return () if _what_changed(increment, task, state, report, file_digest) else shown
+    return () if _what_changed(increment, task, state, report, file_digest, closed=False) else shown
 
 
 def _is_about(increment: Increment, task: Task, report: ReportData) -> bool:
@@ -166,7 +180,13 @@ def _is_about(increment: Increment, task: Task, report: ReportData) -> bool:
 
 
 def _why_stale(
-    increment: Increment, task: Task, state: TaskState, report: ReportData | None, file_digest: FileDigest
+    increment: Increment,
+    task: Task,
+    state: TaskState,
+    report: ReportData | None,
+    file_digest: FileDigest,
+    *,
+    closed: bool,
 ) -> str | None:
     if report is None:
         return f"{state.evidence} is not there any more"
@@ -176,7 +196,7 @@ def _why_stale(
         return "its text changed, or that of a criterion"
     if not _is_about(increment, task, report):
         return f"{state.evidence} is about other work"
-    return _what_changed(increment, task, state, report, file_digest)
+    return _what_changed(increment, task, state, report, file_digest, closed=closed)
 
 
 def _is_about_other_words(task: Task, state: TaskState, report: ReportData) -> bool:
@@ -184,10 +204,12 @@ def _is_about_other_words(task: Task, state: TaskState, report: ReportData) -> b
 
 
 def _what_changed(
-    increment: Increment, task: Task, state: TaskState, report: ReportData, file_digest: FileDigest
+    increment: Increment, task: Task, state: TaskState, report: ReportData, file_digest: FileDigest, *, closed: bool
 ) -> str | None:
     content_digest = state.content_digest or report.content_digest
     now = contents.of_task(increment, task, file_digest) if content_digest is not None else None
     if now is None or now.short == content_digest:
+        return None
+    if closed and not any(contents.is_own(increment, task, name) for name in now.changed(report.content)):
         return None
     return now.change_since(report.content) or "what it is about changed"

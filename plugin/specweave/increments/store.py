@@ -165,6 +165,19 @@ def find(
     return choice.single(matching, f"{name[:80]!r} means more than one increment")
 
 
+def find_any(project: Project, name: str) -> Increment:
+    """The increment of that number, folder name or unique prefix; one that is put away where there is no other.
+
+    Raises:
+        NotFoundError: `increment-not-found`, `increment-ambiguous`.
+    """
+    if not choice.matching(list_all(project), name.strip().strip("/")):
+        away = [increment for increment in list_all(project, archived=True) if increment.archived]
+        if found := choice.matching(away, name.strip().strip("/")):
+            return choice.single(found, f"{name[:80]!r} means more than one archived increment")
+    return find(project, name)
+
+
 def find_put_away(project: Project, name: str) -> Increment:
     """The archived increment of that number, folder name or unique prefix.
 

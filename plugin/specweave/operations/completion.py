@@ -49,7 +49,7 @@ def gaps(increment: Increment) -> tuple[Gap, ...]:
         InvalidInputError: a document cannot be read.
     """
     everything = tasks.read(increment)
-    found = evidence.standings(increment, everything)
+    found = evidence.standings(increment, everything, today=True)
     specification = criteria.read(increment)
     demanded = specification.criteria
     missing = [gap for criterion in demanded for gap in _of_criterion(increment, criterion, everything, found)]
@@ -121,6 +121,21 @@ def unsaved(increment: Increment) -> tuple[str, ...]:
         if task.test is not None and task.passed:
             names |= dict.fromkeys(content.of_task(increment, task).files)
     return repository.unsaved(increment.project.root, names)
+
+
+def facts(increment: Increment, unproven: Sequence[str]) -> dict[str, object]:
+    """What the history keeps of a completion: the commit, what was shown for which content, and what was not.
+
+    Returns:
+        `commit` (None without one), `dirty`, `evidence` as task id → digest of what it is about, and `unproven` where
+        there is any.
+    """
+    everything, head = tasks.read(increment), evidence.stand(increment)
+    found = evidence.standings(increment, everything, today=True)
+    passed = [task for task in everything if found[task.id].standing == "passed" and task.evidence]
+    shown = {task.id: content.digest(increment, task) for task in passed}
+    kept = {"commit": head.commit, "dirty": head.dirty, "evidence": shown}
+    return {**kept, "unproven": list(unproven)} if unproven else kept
 
 
 def in_short(missing: Sequence[Gap]) -> list[str]:

@@ -91,14 +91,19 @@ class Record(msgspec.Struct, frozen=True):
     is_open: bool
 
 
-def read(increment: Increment) -> Reading:
-    """All that an increment's files say; documents that cannot be read are problems, not errors."""
+def read(increment: Increment, *, today: bool = False) -> Reading:
+    """All that an increment's files say; documents that cannot be read are problems, not errors.
+
+    Args:
+        increment: which.
+        today: judge also a completed one by all the content of now, see `standings.standings`.
+    """
     revision = ""
     try:
         revision = store.revision(increment)
         metadata = increment.metadata()
         found, problems = tasks.read_with_problems(increment)
-        stands = standings.standings(increment, found)
+        stands = standings.standings(increment, found, today=today)
         others = _others(increment, found)
     except SpecweaveError as error:
         return _unreadable(increment, revision, error, others=())
@@ -217,7 +222,12 @@ def _hint(
     number = increment.number
     if not metadata.is_open:
         doubtful = metadata.status == "completed" and any(stand.standing in _DOUBTFUL for stand in stands.values())
-        return f"`/sw:verify {number}` runs its tests again." if doubtful else ""
+        again = (
+            f"`/sw:restore {number}` brings it back."
+            if increment.archived
+            else f"`/sw:verify {number}` runs its tests again."
+        )
+        return again if doubtful else ""
     if life_cycle.meaning(metadata.status) == "paused":
         return f"`/sw:resume {number}` takes it up again."
     if metadata.type == "deployment" and not (increment.folder / deployment.FILE).is_file():

@@ -91,7 +91,7 @@ def verify(
     in_question = [task for task in everything if task_id is not None or known.intersection(task.criteria)]
     checks = _run(increment, context, in_question)
     everything = tasks.read(increment)
-    found = evidence.standings(increment, everything)
+    found = evidence.standings(increment, everything, today=True)
     repeated = {check.task: head for check in checks if check.as_before}
     verdicts = tuple(_verdict(increment, criterion, everything, found, repeated) for criterion in demanded)
     whole = task_id is None and criterion_id is None
@@ -168,7 +168,7 @@ def _check(task: Task, line: str, step: Ran | Person | None) -> Check:
 
 def _waits_for(increment: Increment, task: Task) -> list[str]:
     everything = tasks.read(increment)
-    standings = evidence.standings(increment, everything)
+    standings = evidence.standings(increment, everything, today=True)
     finished = done(everything, standings)
     return [f"{other} ({standings[other].standing})" for other in task.dependencies if other not in finished]
 

@@ -12,7 +12,7 @@ from specweave.cli import run as cli
 from specweave.command import Context
 from specweave.errors import SpecweaveError
 from specweave.host import RealHost
-from specweave.increments import evidence, store, tasks
+from specweave.increments import content, evidence, store, tasks
 from specweave.increments.store import Increment
 from specweave.operations.sw.done import DoneResult
 from specweave.project import Project
@@ -125,7 +125,9 @@ def test_it_closes_when_every_criterion_is_shown_and_says_so_again(context: Cont
     assert increment.metadata().status == "ready_for_review"
     result = done(context)
     assert (result.passed, result.before, result.status, result.missing) == (True, "ready_for_review", "completed", [])
-    assert metadata(increment)["history"][-1]["to"] == "completed"
+    closing = metadata(increment)["history"][-1]
+    assert (closing["to"], closing["commit"], closing["dirty"]) == ("completed", None, False)
+    assert closing["evidence"] == {"T-001": content.digest(increment, tasks.find(increment, "T-001"))}
     assert "unproven" not in metadata(increment)["history"][-1]
     assert result.revision == store.revision(increment)
     again = done(context)
@@ -176,7 +178,8 @@ def test_a_completed_increment_whose_content_changed_says_what_no_longer_holds(c
     result = done(context)
     assert (result.passed, result.status) == (False, "completed")
     assert gaps(result) == [("AC-01", "T-001", "stale", "src/price.py changed", "/sw:do 0001 --task T-001")]
-    assert (increment.folder / "spec.md").read_text() == PROVEN_SPEC
+    # It was shown when it was closed, which is what its documents go on to say.
+    assert (increment.folder / "spec.md").read_text() == PROVEN_SPEC.replace("[ ]", "[x]")
     assert increment.metadata().status == "completed"
     # A reason closes; it does not make good again what was closed.
     assert not done(context, "1 --reason x").passed

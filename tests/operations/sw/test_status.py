@@ -321,3 +321,84 @@ def test_progress_of_documents_that_cannot_be_read_says_so(context: Context, mak
     assert "holds no object" in result["problems"][0]
     with pytest.raises(NotFoundError):
         ask(context, "/sw:progress 7")
+
+
+SHARED = """\
+### T-001: Its own
+**Satisfies ACs**: AC-US1-01
+**Status**: [ ] pending
+**Test**: `test -f .specweave/increments/0001-work/own.txt`
+
+### T-002: Of the whole project
+**Satisfies ACs**: AC-US1-02, AC-US2-01
+**Status**: [ ] pending
+**Test**: `test -f one`
+"""
+
+
+@pytest.fixture
+def closed(context: Context) -> Increment:
+    """An increment that was done, of a task about a file of its own and one about a file of the project."""
+    increment = store.create(context, "work")
+    (increment.folder / "spec.md").write_text(SPEC)
+    (increment.folder / "tasks.md").write_text(SHARED)
+    (increment.folder / "own.txt").write_text("1\n")
+    ask(context, "/sw:do 1")
+    assert ask(context, "/sw:done 1")["passed"]
+    return increment
+
+
+def test_what_the_project_changes_later_is_no_news_of_a_completed_increment(
+    context: Context, closed: Increment
+) -> None:
+    (context.project.root / "one").write_text("2\n")
+    for words in ("", "1", "--state completed"):
+        result = ask(context, f"/sw:status {words}")
+        assert (result["unproven"], result["increments"][0]["notes"]) == (0, [])
+        assert "stale" not in result["text"]
+    assert ask(context, "/sw:progress 1")["criteria_passed"] == 3
+    before = store.revision(closed)
+    assert ask(context, "/sw:sync 1")["repairs"] == []
+    found = [finding for finding in ask(context, "/sw:validate 1")["findings"] if finding["severity"] != "warning"]
+    assert [(one["code"], one["message"]) for one in found] == [
+        ("evidence-drifted", "T-002: one changed since the increment was completed")
+    ]
+    for words in ("--drift", "1 --drift", "--state completed --drift"):
+        (shown,) = ask(context, f"/sw:status {words}")["increments"]
+        assert [(note["task"], note["standing"], note["why"]) for note in shown["notes"]] == [
+            ("T-002", "stale", "one changed")
+        ]
+    assert store.revision(closed) == before
+    # Whoever asks whether it is done still is told.
+    assert [gap["task"] for gap in ask(context, "/sw:done 1")["missing"]] == ["T-002", "T-002"]
+    ask(context, "/sw:archive 1")
+    (shown,) = ask(context, "/sw:status --state archived")["increments"]
+    assert shown["notes"] == []
+
+
+def test_what_is_its_own_and_what_fails_now_is_said_of_a_completed_increment(
+    context: Context, closed: Increment
+) -> None:
+    (closed.folder / "own.txt").write_text("2\n")
+    assert "T-001 stale: .specweave/increments/0001-work/own.txt changed" in ask(context, "/sw:status")["text"]
+    (closed.folder / "own.txt").write_text("1\n")
+    (context.project.root / "one").unlink()
+    assert ask(context, "/sw:status")["unproven"] == 0
+    assert not ask(context, "/sw:verify 1")["passed"]
+    assert "T-002 failed" in ask(context, "/sw:status")["text"]
+
+
+def test_what_was_completed_is_judged_by_the_present_again_once_it_is_reopened(
+    context: Context, closed: Increment
+) -> None:
+    (context.project.root / "one").write_text("2\n")
+    ask(context, "/sw:reopen 1 --reason 'more to do'")
+    assert "T-002 stale: one changed" in ask(context, "/sw:status")["text"]
+
+
+def test_an_increment_that_is_put_away_is_shown_where_it_is_named(context: Context, closed: Increment) -> None:
+    ask(context, "/sw:archive 1")
+    (shown,) = ask(context, "/sw:status 0001")["increments"]
+    assert (shown["increment"], shown["status"], shown["done"]) == (closed.id, "completed", 2)
+    store.create(context, "work again")
+    assert ask(context, "/sw:status work")["increments"][0]["increment"] == "0002-work-again"

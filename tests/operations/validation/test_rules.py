@@ -115,13 +115,13 @@ def link_to(increment: Increment, name: str) -> None:
     (increment.folder / name).symlink_to(outside)
 
 
-def run(increment: Increment, task_id: str, *, passed: bool = True) -> str:
+def run(increment: Increment, task_id: str, *, passed: bool = True, command: str = "/sw:sync") -> str:
     context = Context(increment.project, FixedClock())
     made = evidence.record(
         context,
         increment,
         operation="sync",
-        command="/sw:sync",
+        command=command,
         passed=passed,
         started=context.host.now(),
         markdown="It ran.",
@@ -134,6 +134,14 @@ def run(increment: Increment, task_id: str, *, passed: bool = True) -> str:
 def stale(increment: Increment) -> None:
     run(increment, "T-003")
     edit(increment, "tasks.md", "### T-003: Show\n", "### T-003: Show all\n")
+
+
+def drifted(increment: Increment) -> None:
+    run(increment, "T-002", command="python offers.py")
+    history = [{"from": "active", "to": "completed", "reason": "x", "evidence": {"T-002": "0"}}]
+    set_metadata(increment, status="completed", history=history)
+    edit(increment, "spec.md", "status: active", "status: completed")
+    (increment.project.root / "offers.py").write_text("changed = 1\n")
 
 
 def dangling(increment: Increment) -> None:
@@ -228,6 +236,7 @@ BREAKS: dict[str, tuple[Callable[[Increment], object], str]] = {
     ),
     "task-claimed": (claimed, "tasks.md:10"),
     "evidence-stale": (stale, "tasks.md:23"),
+    "evidence-drifted": (drifted, "tasks.md:16"),
     "evidence-failed": (lambda it: run(it, "T-003", passed=False), "tasks.md:23"),
     "evidence-dangling": (dangling, "tasks.md:23"),
     "evidence-contradicted": (contradicted, "metadata.json"),
@@ -261,6 +270,7 @@ FOLLOWS = {
     "evidence-dangling": {"state-drift"},
     "evidence-contradicted": {"state-drift", "evidence-failed"},
     "closed-without-evidence": {"state-drift"},
+    "evidence-drifted": {"closed-without-evidence"},
 }
 
 

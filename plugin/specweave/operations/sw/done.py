@@ -122,7 +122,7 @@ def run(request: DoneRequest, context: Context) -> DoneResult:
         unproven = completion.in_short(missing) if request.reason and not closed else []
         passed = not missing or (request.reason is not None and not closed)
         if passed:
-            facts = {"unproven": unproven} if unproven else None
+            facts = None if closed else completion.facts(increment, unproven)
             life_cycle.move(context, increment, "completed", reason=request.reason, facts=facts)
     commit = committing.commit_if_asked(request, increment, "done", staged) if passed else None
     return DoneResult(

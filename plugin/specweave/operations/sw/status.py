@@ -27,6 +27,7 @@ class StatusRequest(Request):
     state: Literal[
         "all", "open", "active", "ready_for_review", "planned", "paused", "completed", "abandoned", "archived"
     ] = Field("all", description="Only increments in this state; archived: those that were put away.")
+    drift: bool = Field(False, description="Of completed increments, also what changed in shared files since.")
     limit: int = Field(50, ge=1, le=1000, description="How many increments to show; all are counted.")
     cursor: str | None = Field(None, description="Go on after an answer that was cut: its `cursor`.")
 
@@ -94,7 +95,8 @@ def run(request: StatusRequest, context: Context) -> StatusResult:
 
     _ = context.project.config  # what is next depends on it
     if request.increment is not None:
-        return _of_one(increment_summary.read(store.find(context.project, request.increment)), context)
+        reading = increment_summary.read(store.find_any(context.project, request.increment), today=request.drift)
+        return _of_one(reading, context)
     after = _cursor(request.cursor)
     states: Counter[str] = Counter()
     unproven = 0
@@ -110,7 +112,7 @@ def run(request: StatusRequest, context: Context) -> StatusResult:
 
     # One more than is shown tells whether any is left; memory holds no more than these.
     found = nsmallest(request.limit + 1, selected(), key=_rank)
-    shown = found[: request.limit]
+    shown = [_today(entry) if request.drift else entry for entry in found[: request.limit]]
     return StatusResult(
         increments=[_summary(entry, context) for entry in shown],
         states=dict(states),
@@ -118,8 +120,18 @@ def run(request: StatusRequest, context: Context) -> StatusResult:
         state=request.state,
         archived=0 if states or request.state == "archived" else store.count_archived(context.project),
         limit=request.limit,
-        cursor=_written(shown[-1]) if len(found) > len(shown) else None,
+        cursor=_written(found[: request.limit][-1]) if len(found) > request.limit else None,
     )
+
+
+def _today(entry: "Entry") -> "Entry":
+    """A completed increment judged by the content of now."""
+    from specweave.operations import increment_summary  # noqa: PLC0415 - a listing must stay cheap
+
+    if entry.record.status != "completed":
+        return entry
+    reading = increment_summary.read(entry.increment, today=True)
+    return entry._replace(record=increment_summary.record_of(reading))
 
 
 def _of_one(reading: "Reading", context: Context) -> StatusResult:

@@ -7,7 +7,7 @@ from typing import Any
 
 from specweave.errors import SpecweaveError
 from specweave.files import reading
-from specweave.increments import content, reports, standings
+from specweave.increments import content, life_cycle, reports, standings
 from specweave.increments import metadata as metadata_file
 from specweave.increments.standings import Showing, Stand
 from specweave.operations import synchronization
@@ -45,6 +45,16 @@ def _stale(subject: Subject) -> Iterator[Problem]:
         # A report that is gone has a rule of its own.
         if standing == "stale" and _report_path(subject, task.evidence or ""):
             yield Problem(f"{task.id}: {why}", task.document, subject.line_of(task, "evidence"))
+
+
+def _drifted(subject: Subject) -> Iterator[Problem]:
+    if subject.metadata is None or not life_cycle.shown_at_completion(subject.metadata):
+        return
+    today = standings.standings(subject.increment, subject.tasks, today=True)
+    for task in subject.tasks:
+        if today[task.id].standing == "stale" and _standing(subject, task.id) == "passed":
+            message = f"{task.id}: {today[task.id].why} since the increment was completed"
+            yield Problem(message, task.document, subject.line_of(task, "evidence"))
 
 
 def _failed(subject: Subject) -> Iterator[Problem]:
@@ -182,6 +192,15 @@ RULES = (
         "The files it was about, or the words of the task or of its criteria, changed since.",
         "run `/sw:do`, which runs the task again",
         _stale,
+    ),
+    Rule(
+        "evidence-drifted",
+        "information",
+        "Shared files changed since a completed increment was shown",
+        "Its evidence was right when it was closed, and files outside its folder belong to the whole project: so it "
+        "stays completed, and `/sw:status` says nothing of it without `--drift`.",
+        "nothing, or run `/sw:verify`, which runs its tests on what is there now",
+        _drifted,
     ),
     Rule(
         "evidence-failed",
