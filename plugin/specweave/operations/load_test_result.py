@@ -101,7 +101,7 @@ class LoadTestResult(Result):
         """The table, the recommendation and the next step."""
         if self.compared:
             return self._comparison()
-        from specweave.operations.load_testing.report import milliseconds  # noqa: PLC0415 - a listing must stay cheap
+        from specweave.operations.load_testing.wording import milliseconds  # noqa: PLC0415 - a listing must stay cheap
 
         lines = [
             "Load Test Results:",
@@ -154,8 +154,8 @@ def result_of(measured: "Measured", revision: str) -> LoadTestResult:
         measured: the load test.
         revision: of its increment, after the report was added.
     """
+    from specweave.operations.load_testing.explanation import explain, summarize_knee  # noqa: PLC0415
     from specweave.operations.load_testing.judgement import recommendation  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations.load_testing.report import explain  # noqa: PLC0415
 
     steps = [
         LoadTestStep(
@@ -183,7 +183,10 @@ def result_of(measured: "Measured", revision: str) -> LoadTestResult:
         slo_p95_ms=measured.slo.latency_p95_ms,
         slo_error_rate=measured.slo.error_rate,
         recommendation="\n".join(recommendation(measured.judgement, measured.slo)),
-        notes=explain(measured.measurement, measured.judgement, measured.slo),
+        notes=[
+            *summarize_knee(measured.measurement, measured.judgement, measured.slo),
+            *explain(measured.measurement, measured.judgement, measured.slo),
+        ],
         report=measured.report,
         revision=revision,
     )

@@ -1,9 +1,10 @@
 """Which rates a service holds, and what is said of it."""
 
+import msgspec
 import pytest
 
-from specweave.operations.load_testing.judgement import judge, recommendation
-from specweave.operations.load_testing.statistics import Failure, Generator, Percentiles, StepMeasurement
+from specweave.operations.load_testing.judgement import instances, judge, recommendation
+from specweave.operations.load_testing.statistics import Failure, Generator, Percentiles, StepMeasurement, is_disturbed
 from specweave.project import SloSettings
 
 SLO = SloSettings(latency_p95_ms=100, error_rate=0.01)
@@ -128,3 +129,29 @@ def test_what_is_held_at_a_higher_rate_is_held_where_too_few_requests_were_sent(
     found = judge([step(1, requests=5, maximum=3), step(50), step(5_000, 400, lateness_p99=149)], SLO)
     assert found.verdicts[0] == "undecided"
     assert (found.passed, found.max_rps_within_slo) == (True, 50)
+
+
+@pytest.mark.parametrize(
+    ("target", "count"), [(1, 1), (80, 1), (80.1, 2), (160, 2), (240, 3), (1_000, 13), (100_000, 1_250)]
+)
+def test_each_instance_bears_at_most_eight_tenths_of_what_one_held(target: float, count: int) -> None:
+    assert instances(judge([step(100), step(500, 400)], SLO), target) == count
+
+
+def test_a_test_that_was_interrupted_passes_nothing_and_recommends_nothing() -> None:
+    found = judge([step(100)], SLO, interrupted=True)
+    assert not found.passed
+    assert recommendation(found, SLO) == (
+        "Recommendation: none; the test was interrupted",
+        "Target: <100ms P95 latency (until then 100 RPS were shown to hold it)",
+    )
+    assert instances(found, 1_000) is None
+
+
+@pytest.mark.parametrize(("requests", "late"), [(6_000, True), (999, False), (200, False), (199, True)])
+def test_one_late_request_of_a_few_hundred_does_not_call_a_rate_disturbed(requests: int, late: bool) -> None:
+    # P99 of a thousand, P95 of some hundred, and the slowest of fewer, which decides the verdict there too.
+    measured = step(100, requests=requests)
+    lateness = Percentiles(requests, 0.1, 0.4 if requests >= 200 else None, 6.0 if requests >= 1_000 else None, 6.0)
+    generator = msgspec.structs.replace(measured.generator, lateness=lateness)
+    assert is_disturbed(msgspec.structs.replace(measured, generator=generator)) == late

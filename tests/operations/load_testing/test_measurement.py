@@ -17,8 +17,8 @@ from specweave.command import Context, Progress
 from specweave.errors import InvalidInputError, OperationError
 from specweave.host import RealHost
 from specweave.operations.load_testing import Exchange, Measurement, Plan, Step, run_load_test
+from specweave.operations.load_testing.explanation import explain
 from specweave.operations.load_testing.judgement import judge
-from specweave.operations.load_testing.report import explain
 from specweave.operations.load_testing.statistics import StepMeasurement
 from specweave.operations.load_testing.summary import Calibration
 from specweave.project import Project, SloSettings

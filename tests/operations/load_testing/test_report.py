@@ -2,16 +2,19 @@
 
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from tests.operations.load_testing.test_judgement import step as made
 
 from specweave.operations.load_testing.archive import Interval
 from specweave.operations.load_testing.judgement import judge
 from specweave.operations.load_testing.measurement import Measurement
-from specweave.operations.load_testing.report import milliseconds, render_report
+from specweave.operations.load_testing.report import render_report
 from specweave.operations.load_testing.statistics import Failure, Generator, Percentiles, StepMeasurement
+from specweave.operations.load_testing.wording import milliseconds
 from specweave.project import SloSettings
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -88,6 +91,69 @@ def test_any_measurement_gives_a_chart_whose_marks_lie_on_it_and_a_whole_table(m
     assert tables[0].count("<tr>") == len(measured) + 1
     if any(step.failures for step in measured):
         assert tables[1].count("<tr>") == sum(len(step.failures) for step in measured) + 1
+
+
+def drawn(measured: list[StepMeasurement]) -> tuple[ET.Element, ET.Element]:
+    _, charts = render_report(
+        Measurement(tuple(measured), {}, {}),
+        judge(measured, SLO),
+        SLO,
+        title="",
+        timeout_s=10,
+        remarks=[],
+        conditions={},
+    )
+    return (ET.fromstring(charts[".svg"].decode()), ET.fromstring(charts["-over-time.svg"].decode()))  # noqa: S314 - our own drawing
+
+
+def part(start: int, p50: float | None) -> Interval:
+    return Interval(float(start), 100, p50, p50, p50)
+
+
+def with_course(rate: float, p95: float, *course: float | None) -> StepMeasurement:
+    parts = tuple(part(start, value) for start, value in enumerate(course))
+    return msgspec.structs.replace(made(rate, p95), duration_s=float(len(course)), timeline=parts)
+
+
+def test_the_course_is_interrupted_between_two_rates_and_where_nothing_was_measured() -> None:
+    _, over_time = drawn([with_course(10, 5, 1, 2, 3), with_course(50, 5, 4, None, 5, 6)])
+    lines = [line.attrib["points"].split() for line in over_time.findall(f"{SVG}polyline")]
+    assert [len(line) for line in lines] == [3, 1, 2] * 3, "of P50, P95 and the slowest"
+    assert [line.attrib["class"] for line in over_time.findall(f"{SVG}line")].count("separator") == 1
+
+
+def test_only_a_p95_beyond_the_slo_is_hollow_over_time() -> None:
+    _, over_time = drawn([with_course(10, 5, 1, SLO.latency_p95_ms + 1)])
+    hollow = [mark.attrib["class"] for mark in over_time.findall(f"{SVG}circle") if "beyond" in mark.attrib["class"]]
+    assert hollow == ["mark p95 beyond"]
+
+
+def test_the_knee_is_marked_between_the_last_rate_that_holds_and_the_first_that_does_not() -> None:
+    by_rate, _ = drawn([with_course(10, 5, 1), with_course(100, 500, 1), with_course(1_000, 600, 1)])
+    (knee,) = [shape for shape in by_rate.findall(f"{SVG}rect") if shape.attrib["class"] == "knee"]
+    held, beyond, _ = [mark for mark in by_rate.findall(f"{SVG}circle") if "p50" in mark.attrib["class"].split()]
+    assert float(knee.attrib["x"]) == float(held.attrib["cx"])
+    assert float(knee.attrib["x"]) + float(knee.attrib["width"]) == pytest.approx(float(beyond.attrib["cx"]), abs=0.2)
+    unknown, _ = drawn([with_course(10, 5, 1)])
+    assert not [shape for shape in unknown.findall(f"{SVG}rect") if shape.attrib["class"] == "knee"]
+
+
+def test_no_line_leads_through_a_rate_that_was_tested_before_and_after_a_spike() -> None:
+    by_rate, _ = drawn([with_course(50, 5, 1), with_course(400, 500, 1), with_course(50, 90, 1)])
+    assert not by_rate.findall(f"{SVG}polyline")
+    assert len(by_rate.findall(f"{SVG}circle")) == 6
+
+
+def test_a_partial_report_says_first_that_it_is_none() -> None:
+    measured = [made(100, 5)]
+    markdown, _ = render_report(
+        Measurement(tuple(measured), {}, {}, interrupted="ctrl-c"), judge(measured, SLO, interrupted=True), SLO,
+        title="credit", timeout_s=10, remarks=[], conditions={},
+    )  # fmt: skip
+    assert markdown.splitlines()[2] == (
+        "**Partial: the test was interrupted (ctrl-c) after 1 min of load. What follows is what was measured until "
+        "then; it is no evidence and passes nothing.**"
+    )
 
 
 @pytest.mark.parametrize(

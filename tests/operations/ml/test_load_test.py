@@ -81,7 +81,7 @@ def test_the_highest_rate_is_searched_on_request(context: Context, increment: In
     assert {100, 200} <= {step.rps for step in result.steps}
     assert result.max_rps_within_slo is not None
     assert 100 <= result.max_rps_within_slo < 200
-    assert "The limit lies between" in (context.project.root / result.report).read_text()
+    assert "The knee lies between" in (context.project.root / result.report).read_text()
 
 
 def test_a_spike_shows_how_long_the_service_takes_to_recover(context: Context, increment: Increment) -> None:

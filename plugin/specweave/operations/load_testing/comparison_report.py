@@ -7,8 +7,8 @@ import msgspec
 
 from specweave.files import rendering
 from specweave.operations.load_testing.paired_comparison import BLOCK_FOR_P95, Difference, Figure, Pair
-from specweave.operations.load_testing.report import milliseconds
 from specweave.operations.load_testing.statistics import SAMPLES_FOR_INTERVAL, is_worth_repeating
+from specweave.operations.load_testing.wording import milliseconds
 
 _NAMES: Mapping[Figure, str] = {
     "p50_ms": "P50",

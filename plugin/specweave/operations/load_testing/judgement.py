@@ -19,7 +19,7 @@ that neither holds a rate nor finds one beyond is inconclusive: it shows nothing
 """
 
 from collections.abc import Sequence
-from math import inf
+from math import ceil, inf
 from typing import Literal
 
 import msgspec
@@ -42,6 +42,7 @@ class Judgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         max_rps_within_slo: highest rate held, None when none is.
         first_rps_beyond_slo: lowest rate that the service did not hold, None when none was found.
         disturbed: rates at which the generator was late or short of processor time, whatever the verdict.
+        interrupted: the test was ended before its plan was done; then it shows nothing.
     """
 
     passed: bool
@@ -49,20 +50,28 @@ class Judgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_rps_within_slo: float | None
     first_rps_beyond_slo: float | None
     disturbed: tuple[float, ...]
+    interrupted: bool = False
 
 
-def judge(steps: Sequence[StepMeasurement], slo: SloSettings) -> Judgement:
-    """Judge the steps of one measurement; a rate that has several steps is held where each of them holds it."""
+def judge(steps: Sequence[StepMeasurement], slo: SloSettings, *, interrupted: bool = False) -> Judgement:
+    """Judge the steps of one measurement; a rate that has several steps is held where each of them holds it.
+
+    Args:
+        steps: as measured.
+        slo: against which.
+        interrupted: the test was ended before its plan was done; it does not pass then.
+    """
     verdicts = [(step.rate, _verdict(step, slo)) for step in steps]
     beyond = [rate for rate, verdict in verdicts if verdict == "beyond"]
     below = [rate for rate, verdict in verdicts if verdict == "within" and rate < min(beyond, default=inf)]
     held = max(below, default=None)
     return Judgement(
-        passed=held is not None,
+        passed=held is not None and not interrupted,
         verdicts=tuple(verdict for _, verdict in verdicts),
         max_rps_within_slo=held,
         first_rps_beyond_slo=min(beyond, default=None),
         disturbed=tuple(step.rate for step in steps if is_disturbed(step)),
+        interrupted=interrupted,
     )
 
 
@@ -97,6 +106,9 @@ def recommendation(judgement: Judgement, slo: SloSettings) -> tuple[str, str]:
     """Two lines for people: what to deploy with, and how the target was met."""
     target = f"Target: <{slo.latency_p95_ms:g}ms P95 latency"
     held, beyond = judgement.max_rps_within_slo, judgement.first_rps_beyond_slo
+    if judgement.interrupted:
+        until_then = "nothing was" if held is None else f"until then {held:g} RPS were"
+        return "Recommendation: none; the test was interrupted", f"{target} ({until_then} shown to hold it)"
     if held is None and beyond is not None:
         advice = "Recommendation: do not deploy; no tested rate is within the SLO"
         return advice, f"{target} (not achieved at {beyond:g} RPS)"
@@ -112,3 +124,15 @@ def recommendation(judgement: Judgement, slo: SloSettings) -> tuple[str, str]:
         limited = "generator-limited" in judgement.verdicts
         advice += f" (at least; {'above it the load generator was the limit' if limited else 'no limit was found'})"
     return advice, f"{target} (achieved at {held:g} RPS)"
+
+
+def instances(judgement: Judgement, target_rps: float) -> int | None:
+    """How many instances bear so many requests a second, each with 0.8 of the highest rate that one held.
+
+    None where no rate was held, or the test was interrupted. That instances add up is an assumption: each on a machine
+    like the one of the test, and nothing that they share is the limit.
+    """
+    if judgement.max_rps_within_slo is None or judgement.interrupted:
+        return None
+    # A quotient that is whole but for the last bits of its floats is that whole number.
+    return max(1, ceil(round(target_rps / (HEADROOM * judgement.max_rps_within_slo), 9)))

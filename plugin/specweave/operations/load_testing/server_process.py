@@ -37,7 +37,18 @@ class ServerProcesses:
                     memory += process.memory_info().rss
         except psutil.Error:
             return None
-        return ServerSample(time.monotonic(), len(self._found), cpu_s, memory) if self._found else None
+        if not self._found:
+            return None
+        return ServerSample(time.monotonic(), len(self._found), cpu_s, memory, _machine_cpu_s())
+
+
+def _machine_cpu_s() -> float:
+    times = psutil.cpu_times()
+    # On Linux the time of guests is part of user and nice.
+    waiting = (
+        times.idle + getattr(times, "iowait", 0.0) + getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+    )
+    return float(sum(times) - waiting)
 
 
 def _listening(port: int) -> set[psutil.Process]:

@@ -78,6 +78,8 @@ class ServerUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         cpu_us_per_request: processor microseconds for each answer.
         memory_mb: resident set at the end, megabytes (10^6 bytes).
         memory_growth_mb: by how much it grew during the step.
+        others_cpu: share of one core that other programs of the machine used meanwhile, without the load generator;
+            what the hypervisor took away counts as theirs. None where it is not known.
         memory_trend_mb_per_hour: how it went over the last two thirds of a step of a minute or more (least squares); at
             first a service fills its buffers.
     """
@@ -87,6 +89,7 @@ class ServerUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cpu_us_per_request: float
     memory_mb: float
     memory_growth_mb: float
+    others_cpu: float | None = None
     memory_trend_mb_per_hour: float | None = None
 
 
@@ -105,8 +108,11 @@ class StepMeasurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             `summarize`: their callers waited too. Quick failures would flatter and are in the error rate alone.
         p95_interval: 95 % confidence interval of the latency's P95, milliseconds; see `p95_interval`.
         service_time: from the sending, correct answers only.
+        concurrency: how many requests were under way at once, on average over the step: by Little's law the rate at
+            which they ended times the time that each took. None where it is not known.
         cut: the step was ended early, because so many requests waited that it could only be beyond the SLO;
             `duration_s` and `requests` are those until then.
+        interrupted: the test was ended in the middle of this step; as with `cut`.
         histogram: the latencies as an HdrHistogram, see `archive`.
         timeline: how they went.
         repeated: the generator was disturbed the first time, and this is the second.
@@ -128,7 +134,9 @@ class StepMeasurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     generator: Generator | None
     histogram: str = ""
     timeline: tuple[Interval, ...] = ()
+    concurrency: float | None = None
     cut: bool = False
+    interrupted: bool = False
     repeated: bool = False
     server: ServerUse | None = None
 
@@ -137,7 +145,8 @@ def is_disturbed(step: StepMeasurement) -> bool:
     """Whether the generator was late or short of processor time, as far as is known.
 
     Late is more than 5 ms at P99, or more than a tenth of the latency's P50 where that is a millisecond or more; short
-    of processor time is more than 85 % of its core.
+    of processor time is more than 85 % of its core. Below 1,000 requests P95 stands for P99; below 200 the slowest
+    does, which there decides the verdict too.
     """
     allowed = min(MAX_LATENESS_MS, max(NOTICEABLE_LATENESS_MS, MAX_LATENESS_OF_P50 * (step.latency.p50 or 0.0)))
     return _exceeds(step.generator, allowed)
@@ -154,7 +163,8 @@ def is_worth_repeating(step: StepMeasurement) -> bool:
 def _exceeds(generator: Generator | None, lateness_ms: float) -> bool:
     if generator is None:
         return False
-    late = generator.lateness.p99 if generator.lateness.p99 is not None else generator.lateness.maximum or 0.0
+    lateness = generator.lateness
+    late = next((value for value in (lateness.p99, lateness.p95, lateness.maximum) if value is not None), 0.0)
     return late > lateness_ms or generator.cpu > MAX_GENERATOR_CPU
 
 
@@ -219,6 +229,7 @@ def summarize(
         requests=len(due),
         correct=count,
         achieved_rate=count / until,
+        concurrency=float(latency.sum()) / max(duration_s, float(done.max())),
         error_rate=1 - count / len(due),
         latency=percentiles(latency[waited_for]),
         p95_interval=p95_interval(latency[waited_for]),
@@ -247,12 +258,14 @@ def _server_use(summary: StepSummary, requests: int) -> ServerUse | None:
         return None
     before, after = summary.server[0], summary.server[-1]
     cpu_s = after.cpu_s - before.cpu_s
+    elsewhere_s = after.machine_cpu_s - before.machine_cpu_s - cpu_s - summary.cpu_seconds
     return ServerUse(
         processes=after.processes,
         cpu=cpu_s / summary.seconds,
         cpu_us_per_request=cpu_s / requests * 1e6,
         memory_mb=after.memory_bytes / 1e6,
         memory_growth_mb=(after.memory_bytes - before.memory_bytes) / 1e6,
+        others_cpu=max(0.0, elsewhere_s / summary.seconds) if after.machine_cpu_s else None,
         memory_trend_mb_per_hour=_memory_trend(summary.server),
     )
 

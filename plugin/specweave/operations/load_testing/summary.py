@@ -11,12 +11,14 @@ class ServerSample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         processes: how many they are.
         cpu_s: processor seconds since their start, user and system.
         memory_bytes: resident set of all of them; pages that they share count for each.
+        machine_cpu_s: processor seconds that the whole machine was not idle since its start, over all cores.
     """
 
     at: float
     processes: int
     cpu_s: float
     memory_bytes: int
+    machine_cpu_s: float = 0.0
 
 
 class StepSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

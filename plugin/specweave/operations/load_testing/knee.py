@@ -1,0 +1,147 @@
+"""Where latency begins to grow faster than the rate, and what the service has run out of there: two sentences.
+
+A service is *saturated* where it answers fewer requests a second than come: its queue then grows as long as they come.
+By Little's law (Little, Operations Research 9, 1961) the requests under way at once are the rate times what each takes.
+By the utilization law (Denning and Buzen, Computing Surveys 10, 1978) a processor is full at the rate whose inverse is
+the processor time of one request.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from specweave.operations.load_testing.judgement import Judgement
+from specweave.operations.load_testing.statistics import ServerUse, StepMeasurement
+from specweave.operations.load_testing.wording import figure, milliseconds
+from specweave.project import SloSettings
+
+# A gap this clear is no chance of the arrivals.
+_SATURATED = 0.95
+_FULL = 0.85
+
+
+def explain_knee(
+    steps: Sequence[StepMeasurement], judgement: Judgement, slo: SloSettings, machine: Mapping[str, str]
+) -> list[str]:
+    """Where the knee lies, and why there; nothing where no step was judged.
+
+    Args:
+        steps: as measured.
+        judgement: what follows from them.
+        slo: against which.
+        machine: its `cores` say how many there are.
+    """
+    judged = sorted(zip(steps, judgement.verdicts, strict=True), key=lambda pair: pair[0].rate)
+    within = [step for step, verdict in judged if verdict == "within" and step.rate == judgement.max_rps_within_slo]
+    beyond = [step for step, verdict in judged if verdict == "beyond" and step.rate == judgement.first_rps_beyond_slo]
+    known = machine.get("cores", "")
+    cores = int(known) if known.isdecimal() else 1
+    held = within[-1] if within else None
+    if beyond:
+        return [_between(held, beyond[0]), _cause(held, beyond[0], slo, cores)]
+    return [_none_found(judged[0][0], held), _room(held, cores)] if held else []
+
+
+def _between(held: StepMeasurement | None, beyond: StepMeasurement) -> str:
+    p95 = milliseconds(beyond.latency.p95)
+    if held is None:
+        return f"The knee lies below {beyond.rate:g} RPS: P95 is {p95} there, and {_failing(beyond)}."
+    errors = ""
+    if beyond.error_rate or held.error_rate:
+        errors = f" and the share of errors from {held.error_rate:.2%} to {beyond.error_rate:.2%}"
+    return (
+        f"The knee lies between {held.rate:g} and {beyond.rate:g} RPS, where P95 goes from "
+        f"{milliseconds(held.latency.p95)} to {p95}{errors}; rates between them were not tested."
+    )
+
+
+def _cause(held: StepMeasurement | None, step: StepMeasurement, slo: SloSettings, cores: int) -> str:
+    offered = step.requests / step.duration_s
+    at_once = ""
+    if step.concurrency is not None:
+        before = f", {figure(held.concurrency)} at {held.rate:g} RPS" if held and held.concurrency is not None else ""
+        at_once = f"; {figure(step.concurrency)} requests are under way at once{before}"
+    if step.error_rate > slo.error_rate and step.failures:
+        late = (step.latency.p95 or 0.0) > slo.latency_p95_ms
+        said = f"It fails{' and is late' * late}, most by `{step.failures[0].cause}`"
+    elif _is_saturated(step):
+        said = (
+            f"It is saturated: of {figure(offered)} requests a second it answers {figure(step.achieved_rate)}, and the "
+            "rest queue up"
+        )
+    else:
+        said = "It is not saturated: it answers all of them, but later"
+    return f"{said}{at_once}; {_limit(step, cores)}."
+
+
+def _is_saturated(step: StepMeasurement) -> bool:
+    """Whether the answers came more slowly than the requests, over the step and until the last of them."""
+    if step.cut:
+        return True
+    if not step.achieved_rate:
+        return False
+    # What one answer takes when nothing waits yet is no sign of a queue, however long it is.
+    unhurried_s = (step.timeline[0].p50 or 0.0) / 1e3 if step.timeline else 0.0
+    answering_s = max(step.duration_s, step.correct / step.achieved_rate - unhurried_s)
+    return step.correct / answering_s < _SATURATED * step.requests / step.duration_s
+
+
+def _limit(step: StepMeasurement, cores: int) -> str:
+    used = step.server
+    if used is None:
+        return "what it used of its machine is not known here"
+    room = _room_of(used, cores)
+    engine = step.generator.cpu if step.generator else 0.0
+    if used.cpu >= _FULL * room:
+        return (
+            f"its processor is the limit: {used.cpu_us_per_request:,.0f} µs a request on {_counted(room, 'core')} "
+            f"allow about {figure(_capacity(used, room))} RPS"
+        )
+    if used.others_cpu is not None and used.cpu + used.others_cpu + engine >= _FULL * cores:
+        return (
+            f"it used {used.cpu:.0%} of a core, but other programs of this machine {used.others_cpu:.0%}: the limit "
+            "may be theirs, repeat on a quieter machine"
+        )
+    return (
+        f"its processor has room ({used.cpu:.0%} of {_counted(room, 'core')}), so what they wait for is something "
+        "else: a lock, a pool, a disk, another service"
+    )
+
+
+def _none_found(lowest: StepMeasurement, held: StepMeasurement) -> str:
+    p95 = milliseconds(held.latency.p95)
+    if lowest.rate == held.rate:
+        return f"One rate shows no knee: at {held.rate:g} RPS P95 is {p95}, and {_failing(held)}."
+    return (
+        f"No knee was found up to {held.rate:g} RPS: from {lowest.rate:g} RPS to there P95 goes from "
+        f"{milliseconds(lowest.latency.p95)} to {p95}, and {_failing(held)}."
+    )
+
+
+def _room(held: StepMeasurement, cores: int) -> str:
+    used = held.server
+    if used is None:
+        return (
+            "How far the service is from saturation is not known: what it uses of its machine cannot be seen from here."
+        )
+    room = _room_of(used, cores)
+    state = "nearly saturated" if used.cpu >= _FULL * room else "not saturated"
+    return (
+        f"It is {state}: {used.cpu:.0%} of {_counted(room, 'core')}, {used.cpu_us_per_request:,.0f} µs a request; at "
+        f"this price its processor is full at about {figure(_capacity(used, room))} RPS, which is an estimate."
+    )
+
+
+def _room_of(used: ServerUse, cores: int) -> int:
+    # The generator has a core of its own where there are several.
+    return min(used.processes, max(1, cores - 1))
+
+
+def _capacity(used: ServerUse, room: int) -> float:
+    return room * 1e6 / used.cpu_us_per_request if used.cpu_us_per_request else float("inf")
+
+
+def _counted(number: int, name: str) -> str:
+    return f"one {name}" if number == 1 else f"{number} {name}s"
+
+
+def _failing(step: StepMeasurement) -> str:
+    return f"{step.error_rate:.2%} of the requests fail" if step.error_rate else "no request fails"

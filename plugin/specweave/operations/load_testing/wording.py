@@ -1,0 +1,35 @@
+"""Figures as people read them."""
+
+_TENTHS_BELOW_MS = 10
+_HUNDREDTHS_BELOW_MS = 1
+
+
+def milliseconds(value: float | None, timeout_ms: float | None = None) -> str:
+    """`45ms`, `4.2ms`, `0.31ms`; `n/a` where it is not known; `>10000ms` where only the timeout is known."""
+    if value is None:
+        return "n/a"
+    if timeout_ms is not None and value >= timeout_ms:
+        return f">{timeout_ms:.0f}ms"
+    digits = 2 if value < _HUNDREDTHS_BELOW_MS else 1 if value < _TENTHS_BELOW_MS else 0
+    return f"{value:.{digits}f}ms"
+
+
+def interval(bounds: tuple[float, float] | None) -> str:
+    """`2.5 to 3.1ms`; `n/a` where it is not known."""
+    return "n/a" if bounds is None else f"{milliseconds(bounds[0]).removesuffix('ms')} to {milliseconds(bounds[1])}"
+
+
+def time_span(seconds: float) -> str:
+    """`0.5 s`, `42 s`, `3 min`, `2 min 30 s`, `1 h 5 min`."""
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:  # noqa: PLR2004 - an hour
+        return f"{minutes} min" + (f" {rest} s" if rest else "")
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h" + (f" {minutes} min" if minutes else "")
+
+
+def figure(value: float) -> str:
+    """Three figures of a number that is no count: `0.25`, `42.1`, `1,240`."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three figures
