@@ -57,6 +57,14 @@ class LoadTestRequest(Request):
     header: dict[str, str] = Field(
         {}, description="Header and the environment variable that holds its value: X-Tenant=TENANT."
     )
+    engine: Literal["own", "locust"] = Field("own", description="locust: a master and workers, on several machines.")
+    workers_at: tuple[str, ...] = Field(
+        ("local", "local"),
+        min_length=1,
+        max_length=100,
+        description="Where Locust's workers run, a word each: local, or a machine where a person starts one.",
+    )
+    generate: bool = Field(False, description="Write load-tests/ for Locust and k6 into the increment; send nothing.")
 
 
 def load_of(request: LoadTestRequest) -> "Load":
@@ -68,6 +76,7 @@ def load_of(request: LoadTestRequest) -> "Load":
     from specweave.operations.load_testing.shape import Load  # noqa: PLC0415 - a listing must stay cheap
 
     given = request.model_fields_set
+    _require_one_engine(request)
     if request.soak is not None and ("duration" in given or request.find_max or request.spike is not None):
         raise InvalidInputError(
             "arguments-conflict", "--soak is a duration and a test of its own", next_step="leave the others out"
@@ -81,3 +90,17 @@ def load_of(request: LoadTestRequest) -> "Load":
         find_max=request.find_max,
         spike=request.spike,
     )
+
+
+def _require_one_engine(request: LoadTestRequest) -> None:
+    if "workers_at" in request.model_fields_set and request.engine != "locust":
+        raise InvalidInputError(
+            "arguments-conflict", "--workers-at says where Locust runs", next_step="add --engine locust"
+        )
+    if (request.engine == "locust" or request.generate) and (request.find_max or request.compare):
+        asked = "--find-max" if request.find_max else "--compare"
+        raise InvalidInputError(
+            "arguments-conflict",
+            f"{asked} needs specweave's own engine; Locust and k6 are given their rates first",
+            next_step=f"leave {asked} out and name the rates with --rps, or leave out --engine and --generate",
+        )

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from specweave.command import Result
+from specweave.operations.file_changes import FileChange, described
 
 if TYPE_CHECKING:
+    from specweave.operations.load_test_generation import Generated
     from specweave.operations.service_measurement import Measured
     from specweave.operations.version_comparison import Compared
 
@@ -80,7 +82,8 @@ class LoadTestResult(Result):
         recommendation: for people, two lines; of a comparison what it comes to.
         compared: the two versions of a comparison, else empty.
         differences: of the second to the first.
-        report: path relative to the project.
+        generated: files of the increment for Locust and k6, where only those were asked for.
+        report: path relative to the project; empty where nothing was sent.
     """
 
     increment: str
@@ -95,12 +98,15 @@ class LoadTestResult(Result):
     report: str
     revision: str
     compared: list[str] = Field([])
+    generated: list[FileChange] = Field([])
     differences: list[VersionDifference] = Field([])
 
     def text(self) -> str:
         """The table, the recommendation and the next step."""
         if self.compared:
             return self._comparison()
+        if self.generated:
+            return self._generation()
         from specweave.operations.load_testing.wording import milliseconds  # noqa: PLC0415 - a listing must stay cheap
 
         lines = [
@@ -129,6 +135,12 @@ class LoadTestResult(Result):
             else "Next: deploy the increment's own package and test that; this was another one."
         )
         return "\n".join([*lines, "", f"Report: {self.report}", "", next_step])
+
+    def _generation(self) -> str:
+        lines = [self.recommendation, "", *described(self.generated), *(f"- {note}" for note in self.notes)]
+        number = self.increment[:4]
+        next_step = f"Next: read its README.md, or `/ml:load-test {number} --engine locust --workers-at local,local`."
+        return "\n".join([*lines, "", next_step])
 
     def _comparison(self) -> str:
         from specweave.operations.load_testing.comparison_report import row_of  # noqa: PLC0415 - as above
@@ -227,4 +239,27 @@ def result_of_comparison(compared: "Compared", revision: str) -> LoadTestResult:
             )
             for found in compared.differences
         ],
+    )
+
+
+def result_of_generation(generated: "Generated", revision: str) -> LoadTestResult:
+    """What is said of load tests that were written.
+
+    Args:
+        generated: the files.
+        revision: of their increment.
+    """
+    return LoadTestResult(
+        increment=generated.increment.id,
+        url=generated.url,
+        version=None,
+        steps=[],
+        max_rps_within_slo=None,
+        slo_p95_ms=generated.slo.latency_p95_ms,
+        slo_error_rate=generated.slo.error_rate,
+        recommendation=f"The load test for Locust and k6 is in `{generated.folder}`; nothing was sent.",
+        notes=[f"It would be sent to {generated.url}, unless `--host` or TARGET says otherwise."],
+        report="",
+        revision=revision,
+        generated=list(generated.changes),
     )

@@ -11,7 +11,7 @@ from specweave.increments import evidence
 from specweave.increments.content import Content
 from specweave.increments.evidence import PackageReference
 from specweave.model_packages.store import Package
-from specweave.operations import earlier_measurement, measured_service
+from specweave.operations import earlier_measurement, load_test_generation, measured_service
 from specweave.operations.load_test_preparation import Prepared, prepare
 from specweave.operations.load_test_request import LoadTestRequest
 from specweave.operations.load_testing import Measurement, Plan, preflight, run_load_test
@@ -75,11 +75,10 @@ def measure(context: Context, request: LoadTestRequest, *, command: str) -> Meas
         plan = prepared.plan(
             place.url, same_model=same_model, cores=place.engine_cores, key_variable=place.key_variable
         )
-        measurement = run_load_test(
-            context, plan, slow_s=settings.slo.latency_p95_ms / 1e3, calibrated=prepared.is_calibrated
-        )
+        measurement = _driven(context, request, prepared, plan)
     judgement = judge(measurement.steps, settings.slo)
     remarks = [] if same_model else [_other_model(served, package)]
+    remarks += [load_test_generation.remark(request.workers_at)] if request.engine == "locust" else []
     # What answers at some --url may be anything.
     about = place.content or Content()
     figures = _data(place, plan, measurement, judgement, prepared=prepared, served=served)
@@ -124,6 +123,13 @@ def measure(context: Context, request: LoadTestRequest, *, command: str) -> Meas
         judgement=judgement,
         report=context.project.relative(report.path),
     )
+
+
+def _driven(context: Context, request: LoadTestRequest, prepared: Prepared, plan: Plan) -> Measurement:
+    if request.engine == "locust":
+        return load_test_generation.run_by_locust(context, prepared, plan, request.workers_at)
+    slow_s = prepared.settings.slo.latency_p95_ms / 1e3
+    return run_load_test(context, plan, slow_s=slow_s, calibrated=prepared.is_calibrated)
 
 
 def _look(context: Context, place: Place, prepared: Prepared) -> tuple[Served, bool]:

@@ -4,7 +4,7 @@ from specweave.command import Annotations, Command, Context
 from specweave.errors import GateError
 from specweave.operations.artifact_patterns import WHAT_RUNS
 from specweave.operations.load_test_request import LoadTestRequest, load_of
-from specweave.operations.load_test_result import LoadTestResult, result_of, result_of_comparison
+from specweave.operations.load_test_result import LoadTestResult, result_of, result_of_comparison, result_of_generation
 
 
 def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
@@ -18,8 +18,11 @@ def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
     """
     from specweave.arguments import slash_line  # noqa: PLC0415 - a listing must stay cheap
     from specweave.increments import store  # noqa: PLC0415
-    from specweave.operations import service_measurement, version_comparison  # noqa: PLC0415
+    from specweave.operations import load_test_generation, service_measurement, version_comparison  # noqa: PLC0415
 
+    if request.generate:
+        generated = load_test_generation.generate(context, request)
+        return result_of_generation(generated, store.revision(generated.increment))
     question = None if context.approved else approval(request, context)
     if question:
         raise GateError("approval-required", question, next_step="a person who agrees runs it with `--approve`")
@@ -39,8 +42,8 @@ def approval(request: LoadTestRequest, context: Context) -> str | None:
         NotFoundError: the increment is not there.
         InvalidInputError: `url-invalid`, `load-test-plan-invalid`; headers that cannot be sent.
     """
-    # An address beside an environment is refused by `run`.
-    if request.url is None or request.environment is not None:
+    # An address beside an environment is refused by `run`; files are written without a question.
+    if request.url is None or request.environment is not None or request.generate:
         return None
     from specweave.increments import deployment, store  # noqa: PLC0415 - a listing must stay cheap
     from specweave.operations.load_testing import Exchange, Plan  # noqa: PLC0415
@@ -80,10 +83,11 @@ COMMAND = Command(
         "0043 --rps 100 --duration 60s",
         "0043 --find-max",
         "0043 --compare 0043-v1,0043-v2 --rps 100",
+        "0043 --engine locust --workers-at local,local --rps 100",
         "0043 --environment staging --rps 10,50,100 --duration 30s",
     ),
     approval=approval,
-    checks=lambda _request: True,
+    checks=lambda request: not request.generate,
     long=True,
     artifacts=WHAT_RUNS,
 )
