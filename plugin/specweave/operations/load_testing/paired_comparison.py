@@ -11,7 +11,7 @@ Student's t with one degree of freedom less than pairs. All intervals of a compa
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import sqrt
 from typing import Literal, NamedTuple
 
@@ -120,7 +120,7 @@ def balanced_order(rounds: int, seed: int) -> tuple[bool, ...]:
 def _estimates(rate: float, pairs: Sequence[Pair]) -> list[_Estimate]:
     kept = [pair for pair in pairs if not any(map(is_worth_repeating, pair))]
     disturbed = len(pairs) - len(kept)
-    found = [_latency(rate, figure, kept, disturbed) for figure in _SHARES]
+    found = list(_latencies(rate, kept, disturbed))
     if any(step.error_rate for pair in kept for step in pair):
         shares = [(_failed(pair.first), _failed(pair.second)) for pair in kept]
         found.append(_ratio(rate, "error_rate", shares, [_requests(pair) for pair in kept], disturbed))
@@ -130,21 +130,22 @@ def _estimates(rate: float, pairs: Sequence[Pair]) -> list[_Estimate]:
     return found
 
 
-def _latency(rate: float, figure: Figure, pairs: Sequence[Pair], disturbed: int) -> _Estimate:
-    first, second = ([step.histogram for step in side] for side in (zip(*pairs, strict=True) if pairs else ((), ())))
-    samples = [min(step.latency.samples for step in pair) for pair in pairs]
-    quantile = _quantile_of(figure)
-    whole = (quantile(first), quantile(second))
-    if (
-        len(pairs) < FEWEST_PAIRS
-        or whole[0] is None
-        or whole[1] is None
-        or min(samples) < _FEWEST_IN_BLOCK[figure]
-        or (figure != "p50_ms" and sum(samples) < SAMPLES_FOR_INTERVAL)
-    ):
-        return _Estimate(rate, figure, *whole, None, len(pairs), disturbed)
-    single = [_value(one, figure) - _value(other, figure) for other, one in zip(first, second, strict=True)]
-    return _Estimate(rate, figure, *whole, _error(single, whole[1] - whole[0]), len(pairs), disturbed)
+def _latencies(rate: float, pairs: Sequence[Pair], disturbed: int) -> Iterator[_Estimate]:
+    blocks = [[_quantiles([step.histogram])[1] for step in pair] for pair in pairs]
+    sides = [_quantiles([pair[side].histogram for pair in pairs]) for side in (0, 1)]
+    fewest = [min(step.latency.samples for step in pair) for pair in pairs]
+    for figure in _SHARES:
+        first, second = (found[figure] if count >= _FEWEST[figure] else None for count, found in sides)
+        error = None
+        if (
+            first is not None
+            and second is not None
+            and len(pairs) >= FEWEST_PAIRS
+            and min(fewest) >= _FEWEST_IN_BLOCK[figure]
+            and (figure == "p50_ms" or sum(fewest) >= SAMPLES_FOR_INTERVAL)
+        ):
+            error = _error([other[figure] - one[figure] for one, other in blocks], second - first)
+        yield _Estimate(rate, figure, first, second, error, len(pairs), disturbed)
 
 
 def _ratio(
@@ -176,17 +177,11 @@ def _difference(found: _Estimate, stated: int) -> Difference:
     return Difference(found.rate, found.figure, found.first, found.second, difference, low, high, found.pairs, verdict)
 
 
-def _quantile_of(figure: Figure) -> Callable[[Sequence[str]], float | None]:
-    def quantile(histograms: Sequence[str]) -> float | None:
-        whole = archive.merged(histograms)
-        return whole.get_value_at_percentile(_SHARES[figure]) / 1e3 if whole.total_count >= _FEWEST[figure] else None
-
-    return quantile
-
-
-def _value(histogram: str, figure: Figure) -> float:
-    value: float = archive.merged([histogram]).get_value_at_percentile(_SHARES[figure]) / 1e3
-    return value
+def _quantiles(histograms: Sequence[str]) -> tuple[int, Mapping[Figure, float]]:
+    """How many values there are, and their quantiles in milliseconds, to three figures; zero where there is none."""
+    whole = archive.merged(histograms)
+    found = whole.get_percentile_to_value_dict(list(_SHARES.values()))
+    return whole.total_count, {figure: found.get(share, 0) / 1e3 for figure, share in _SHARES.items()}
 
 
 def _requests(pair: Pair) -> tuple[int, int]:
