@@ -185,8 +185,11 @@ def _of_file(project: Project, source: str, types: RowTypes) -> tuple[tuple[Body
     try:
         path = project.resolve(source, what="bodies")
     except NotFoundError as error:
-        step = "say golden, reference or generated, or name a file inside the project"
-        raise NotFoundError(error.code, error.message, next_step=step) from error
+        raise NotFoundError(
+            error.code,
+            f"{source} is no file in {project.root}",
+            next_step="say golden, reference or generated, or name a file inside the project",
+        ) from error
     file = read_file(path, types)
     without = f", without {', '.join(file.left_out[:10])}," if file.left_out else ""
     count = f"{len(file.bodies):,} {'body' if len(file.bodies) == 1 else 'bodies'}"
