@@ -178,7 +178,7 @@ def _reference_rows(project: Project, package: Package, types: RowTypes) -> tupl
     if not chosen:
         raise InvalidInputError("reference-unusable", f"the service would refuse every row of {source.data}")
     without = f", without {refused:,} that the service refuses," if refused else ""
-    return tuple(map(Body, chosen)), f"{len(chosen):,} of the {taken + refused:,} rows of {source.data}{without}"
+    return tuple(map(Body, chosen)), f"{_counted(len(chosen), taken + refused)} rows of {source.data}{without}"
 
 
 def _of_file(project: Project, source: str, types: RowTypes) -> tuple[tuple[Body, ...], str, str]:
@@ -194,3 +194,7 @@ def _of_file(project: Project, source: str, types: RowTypes) -> tuple[tuple[Body
     without = f", without {', '.join(file.left_out[:10])}," if file.left_out else ""
     count = f"{len(file.bodies):,} {'body' if len(file.bodies) == 1 else 'bodies'}"
     return file.bodies, f"{count} of {project.relative(path)}{without}", hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _counted(some: int, every: int) -> str:
+    return f"all {every:,}" if some == every else f"{some:,} of the {every:,}"
