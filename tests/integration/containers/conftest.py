@@ -17,6 +17,7 @@ from tests.integration.containers.parts import (
     build_image,
     codename,
     make_service,
+    python_version,
     run,
     settings,
 )
@@ -38,8 +39,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Any:
     build = settings(folder, "build", volumes=[f"{wheels}:/wheels:ro"])
     working = run("buildah", "from", "scratch", env=build).stdout.strip()
     run("buildah", "add", "--quiet", working, archive, "/", env=build)
-    version = "import pip, sys; print('%d.%d' % sys.version_info[:2])"
-    python = run("buildah", "run", working, "--", "python", "-c", version, env=build).stdout.strip()
+    run("buildah", "run", working, "--", "python", "-c", "import pip", env=build)
+    python = python_version(archive)
     base = f"docker.io/library/python:{python}-slim"
     run("buildah", "commit", "--quiet", "--rm", "--format", "docker", working, base, env=build)
     yield Machine(build, settings(folder, "serve", volumes=[]), python)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -111,6 +112,15 @@ model.fit(rows[columns], target)
 joblib.dump(model, "models/small.joblib")
 rows[columns].assign(status=target).to_csv("data/train.csv", index=False)
 """
+
+
+def python_version(archive: Path) -> str:
+    """`3.11`, where that is the Python of a system in a tar archive.
+
+    Read from the archive: what a program in a container prints is now and then lost on its way through buildah.
+    """
+    with tarfile.open(archive) as members:
+        return members.getmember("./usr/bin/python3").linkname.removeprefix("python")
 
 
 def codename() -> str:
