@@ -12,7 +12,7 @@ SERVICE_LOCKS := templates/requirements/onnx.txt templates/requirements/treelite
 PARSERS := tests/files/test_markdown.py tests/files/test_frontmatter.py tests/increments/test_tasks.py \
 	tests/increments/test_criteria.py
 PROPERTIES := survives or an_edit_changes or an_inserted_line or whatever_the_document or marking_changes
-SUITE_LOCKS := $(wildcard tests/integration/*/requirements.in)
+SUITE_LOCKS := $(wildcard tests/integration/*/requirements.in tests/benchmarks/*/requirements.in)
 
 .DEFAULT_GOAL := help
 # What is started hundreds of times should not be compiled each time.

@@ -47,7 +47,7 @@ LOCKS = {
     DEVELOPMENT / "dev.txt": project() + wanted(DEVELOPMENT / "dev.in"),
     DEVELOPMENT / "bootstrap.txt": wanted(DEVELOPMENT / "bootstrap.in"),
 }
-SUITES = {path.with_suffix(".txt"): wanted(path) for path in ROOT.glob("tests/integration/*/requirements.in")}
+SUITES = {path.with_suffix(".txt"): wanted(path) for path in ROOT.glob("tests/*/*/requirements.in")}
 LOCKS |= SUITES
 ELSEWHERE = {SERVICE / "locust.txt", *SUITES}  # installed in environments of their own
 every_lock = pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -72,7 +72,7 @@ def reachable(requirements: Requirements, installed: dict[str, Version]) -> set[
 
 
 def test_every_lock_in_the_repository_is_checked_here() -> None:
-    suites = ROOT.glob("tests/integration/*/requirements.txt")
+    suites = ROOT.glob("tests/*/*/requirements.txt")
     assert set(LOCKS) == {*SERVICE.glob("*.txt"), *DEVELOPMENT.glob("*.txt"), *suites}
 
 
