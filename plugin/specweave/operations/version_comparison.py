@@ -26,7 +26,6 @@ from specweave.operations.load_testing.answer_form import AnswerForm
 from specweave.operations.load_testing.comparison_report import Conclusion, conclude, render_comparison
 from specweave.operations.load_testing.measurement import split_cores
 from specweave.operations.load_testing.paired_comparison import (
-    FEWEST_PAIRS,
     Difference,
     Pair,
     balanced_order,
@@ -40,6 +39,7 @@ from specweave.project import SloSettings
 
 OPERATION = "load-test-comparison"
 _SEED = 0
+_SHORTEST_S = 2.0
 # What else may be said of a comparison: how hard, for how long, with what.
 _TAKES = frozenset(
     {"increment", "compare", "rps", "duration", "arrivals", "bodies", "header", "timeout", "connections", "workers"}
@@ -216,10 +216,10 @@ def _refuse_others(request: LoadTestRequest) -> None:
             f"--compare starts two services and holds each rate; --{others[0].replace('_', '-')} is another test",
             next_step="leave one of them out",
         )
-    if request.duration < FEWEST_PAIRS:
+    if request.duration < _SHORTEST_S:
         raise InvalidInputError(
             "load-test-plan-invalid",
-            f"{request.duration:g} s cannot be cut into {FEWEST_PAIRS} blocks of a second",
+            f"{request.duration:g} s are too short to be cut into blocks",
             next_step="use a longer --duration, such as 60s",
         )
 
