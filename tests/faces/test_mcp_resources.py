@@ -13,7 +13,7 @@ from tests.faces.clients import Mode
 from specweave.command import Context
 from specweave.files.reading import DOCUMENT_BYTES
 from specweave.host import RealHost
-from specweave.increments import evidence, store
+from specweave.increments import evidence, life_cycle, store
 from specweave.increments.store import Increment
 from specweave.mcp_server import create_server
 from specweave.project import Project
@@ -145,6 +145,19 @@ async def test_an_increment_is_read_by_any_of_its_names(library: Context, mode: 
     assert "Say it aloud" in content.text
     assert f"Revision: `{store.revision(increment)}`" in content.text
     assert content.meta == {"specweave/revision": store.revision(increment)}
+
+
+async def test_what_is_put_away_is_read_as_well(context: Context, increment: Increment, mode: Mode) -> None:
+    life_cycle.move(context, increment, "abandoned", reason="not needed")
+    away = store.put_away(increment)
+    store.create(context, "Explain it again")
+    async with Client(create_server(context, []), mode=mode) as client:
+        assert "abandoned" in (await _read(client, "specweave://increments/0001")).text
+        for name, file in (("spec", "spec.md"), ("reports/001-load-test.md", "reports/001-load-test.md")):
+            content = await _read(client, f"specweave://increments/{increment.id}/{name}")
+            assert content.text == (away.folder / file).read_text("utf-8")
+        # A prefix means what is not put away first.
+        assert "Explain it again" in (await _read(client, "specweave://increments/explain")).text
 
 
 @pytest.mark.parametrize(

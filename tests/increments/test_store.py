@@ -320,18 +320,20 @@ def test_a_project_without_git_on_the_machine_works(context: Context) -> None:
 def test_a_revision_tells_which_documents_changed(context: Context) -> None:
     increment = store.create(context, "work")
     before = store.revision(increment)
-    assert re.fullmatch(r"[0-9a-f]{12}(-[0-9a-f]{12}){3}", before)
+    assert re.fullmatch(r"[0-9a-f]{12}(-[0-9a-f]{12}){4}", before)
     assert store.changed_since(increment, before) == ()
     (increment.folder / "plan.md").write_text("another")
     assert store.changed_since(increment, before) == ("plan.md",)
     (increment.folder / "tasks.md").unlink()
-    assert store.revision(increment).endswith("-000000000000")
+    assert store.revision(increment).endswith("-000000000000-000000000000")
     assert store.changed_since(increment, before) == ("plan.md", "tasks.md")
     (increment.folder / "tasks.md").mkdir()
     assert store.changed_since(increment, before) == ("plan.md", "tasks.md")
+    (increment.folder / "deployment.yaml").write_text("model: {}\n")
+    assert store.changed_since(increment, before) == ("plan.md", "tasks.md", "deployment.yaml")
 
 
-@pytest.mark.parametrize("revision", ["", "x", "0" * 64, "a-b", "a-b-c-d-e"])
+@pytest.mark.parametrize("revision", ["", "x", "0" * 64, "a-b", "a-b-c-d-e-f"])
 def test_what_is_no_revision_is_that_of_nothing(context: Context, revision: str) -> None:
     assert store.changed_since(store.create(context, "work"), revision) == store.DOCUMENTS
 

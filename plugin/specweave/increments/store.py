@@ -18,7 +18,7 @@ from specweave.project import Project
 from specweave_runtime.deployment_state import timestamp
 
 ARCHIVE = "_archive"
-DOCUMENTS = ("metadata.json", "spec.md", "plan.md", "tasks.md")
+DOCUMENTS = ("metadata.json", "spec.md", "plan.md", "tasks.md", "deployment.yaml")
 _NUMBER_DIGITS = 4
 _PART_DIGITS = 12
 
@@ -248,7 +248,7 @@ def update_metadata(
 
 
 def revision(increment: Increment) -> str:
-    """What metadata.json, spec.md, plan.md and tasks.md are now: four parts of 12 hexadecimal digits, joined by `-`.
+    """What each of `DOCUMENTS` is now: parts of 12 hexadecimal digits, joined by `-`.
 
     Each is the beginning of a document's SHA-256, or zeros where it is not there.
     """

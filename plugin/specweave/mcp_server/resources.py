@@ -174,7 +174,7 @@ def _report(context: Context, *, id: str, report: str) -> Content:  # noqa: A002
 def _find(context: Context, name: str) -> "Increment":
     from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
 
-    return store.find(context.project, name)
+    return store.find_any(context.project, name)
 
 
 KINDS = (
@@ -190,7 +190,8 @@ KINDS = (
         INCREMENTS + "/{id}",
         "increment",
         "Where an increment stands",
-        "Its state, its tasks with their evidence, and what it needs next. `id` is a number, folder name or prefix.",
+        "Its state, its tasks with their evidence, and what it needs next. `id` is a number, folder name or prefix, "
+        "also of an archived one.",
         "text/markdown",
         _increment,
     ),

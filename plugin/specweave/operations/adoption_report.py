@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from specweave.operations.counting import counted
+
 if TYPE_CHECKING:
     from specweave.operations.adoption.draft import Draft
 
@@ -48,7 +50,8 @@ class AdoptionReport(BaseModel):
 
     def lines(self) -> list[str]:
         """The report in lines of markdown."""
-        counts = f"{self.stories} stories, {self.criteria} criteria, {self.tasks} tasks"
+        counts = f"{counted(self.stories, 'story', 'stories')}, {counted(self.criteria, 'criterion', 'criteria')}, "
+        counts += counted(self.tasks, "task")
         lines = [f"From `{self.source}` ({_NAMES[self.format]}): {counts}."]
         shown = self.became[:_SHOWN]
         lines += ["", *(f"- {line.source} → {line.became}: {line.text}" for line in shown)] if shown else []
@@ -56,7 +59,7 @@ class AdoptionReport(BaseModel):
             lines.append(f"- and {len(self.became) - len(shown)} more")
         if self.kept:
             places = ", ".join(f"{passage.source} ({passage.lines})" for passage in self.kept[:_SHOWN])
-            more = f" and {len(self.kept) - _SHOWN} more places" if len(self.kept) > _SHOWN else ""
+            more = f" and {counted(len(self.kept) - _SHOWN, 'more place')}" if len(self.kept) > _SHOWN else ""
             lines += ["", f"Word for word in plan.md (lines): {places}{more}"]
         if self.left:
             lines += ["", f"Left where they are: {', '.join(self.left[:_SHOWN])}"]

@@ -15,6 +15,7 @@ from specweave.increments.standings import Stand
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Standing, Task
 from specweave.operations import task_binding
+from specweave.operations.counting import counted
 from specweave.operations.task_binding import Person
 
 UNREADABLE = "unreadable"
@@ -187,7 +188,7 @@ def _what_failed(report: ReportData) -> str:
     if isinstance(message, str) and message:
         return " ".join(message.split())[:_LONGEST_MESSAGE]
     if results is not None and results.failed:
-        return f"{results.failed} of {results.ran} tests failed"
+        return f"{results.failed} of {counted(results.ran, 'test')} failed"
     status = report.data.get("exit_status")
     return f"it ended with exit status {status}" if isinstance(status, int) and status else ""
 
@@ -220,14 +221,11 @@ def _hint(
 ) -> str:
     """What to do next where no task says so."""
     number = increment.number
+    if increment.archived:
+        return f"`/sw:restore {number}` brings it back."
     if not metadata.is_open:
         doubtful = metadata.status == "completed" and any(stand.standing in _DOUBTFUL for stand in stands.values())
-        again = (
-            f"`/sw:restore {number}` brings it back."
-            if increment.archived
-            else f"`/sw:verify {number}` runs its tests again."
-        )
-        return again if doubtful else ""
+        return f"`/sw:verify {number}` runs its tests again." if doubtful else ""
     if life_cycle.meaning(metadata.status) == "paused":
         return f"`/sw:resume {number}` takes it up again."
     if metadata.type == "deployment" and not (increment.folder / deployment.FILE).is_file():

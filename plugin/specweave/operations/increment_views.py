@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from specweave.operations.counting import counted
+
 Standing = Literal["open", "passed", "failed", "stale", "claimed", "skipped"]
 
 _SHOWN_NOTES = 3
@@ -66,7 +68,7 @@ def words(status: str) -> str:
 
 def list_item(increment: IncrementSummary) -> Iterator[str]:
     """The lines of an increment among others."""
-    done = f"{increment.done} of {increment.total} tasks done"
+    done = f"{increment.done} of {counted(increment.total, 'task')} done"
     claimed = increment.standings.get("claimed")
     said = f", {claimed} claimed without evidence" if claimed else ""
     yield f"- `{increment.increment}` {increment.title}: {done}{said}"
@@ -87,8 +89,9 @@ def table(increment: IncrementSummary) -> str:
     from specweave.files.quoting import code_span  # noqa: PLC0415 - a listing must stay cheap
 
     kind = f"{increment.type}, {words(increment.status)}"
+    done = f"{increment.done} of {counted(increment.total, 'task')} done"
     lines = [
-        f"`{increment.increment}` {increment.title} ({kind}): {increment.done} of {increment.total} tasks done",
+        f"`{increment.increment}` {increment.title} ({kind}): {done}",
         "",
         "| task | state | command | evidence |",
         "|---|---|---|---|",

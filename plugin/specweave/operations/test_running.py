@@ -17,6 +17,7 @@ from specweave.host import without_credentials
 from specweave.increments import test_cases
 from specweave.increments.test_cases import Results
 from specweave.operations import test_results
+from specweave.operations.counting import counted
 
 OPERATION = "test"
 
@@ -58,14 +59,14 @@ class TestRun:
     def summary(self) -> str:
         """One line without a full stop: `2 of 14 tests failed`."""
         if self.results is not None and self.results.failed:
-            return f"{self.results.failed} of {self.results.ran} tests failed"
+            return f"{self.results.failed} of {counted(self.results.ran, 'test')} failed"
         if self.results is not None and not self.results.ran:
             return "no test was run" + (": all were skipped" if self.results.cases else "")
         if self.unshown:
             return f"the tests of {', '.join(self.unshown)} were all skipped"
         if self.exit_status:
             return f"it ended with exit status {self.exit_status}"
-        return f"{self.results.ran} tests passed" if self.results else "it ended with exit status 0"
+        return f"{counted(self.results.ran, 'test')} passed" if self.results else "it ended with exit status 0"
 
     def data(self) -> dict[str, object]:
         """For the report; `test_cases.from_data` reads it back."""

@@ -16,6 +16,7 @@ from specweave.increments.standings import Stand
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Standing, Task
 from specweave.increments.test_cases import Results
+from specweave.operations.counting import counted
 from specweave.operations.repeated_test import is_dirty
 from specweave.operations.sw.verify import Check, CriterionVerdict, Proof, Verdict
 from specweave.operations.task_binding import Bound, Person, Standings, Tested, done, ordered
@@ -101,7 +102,7 @@ def verify(
 def markdown(verification: Verification) -> str:
     """The matrix for people: criterion, task, test, result, commit."""
     shown = sum(verdict.result == "passed" for verdict in verification.verdicts)
-    lines = [f"{shown} of {len(verification.verdicts)} criteria are shown.", ""]
+    lines = [f"{shown} of {counted(len(verification.verdicts), 'criterion', 'criteria')} shown.", ""]
     lines += ["| criterion | task | test | result | commit |", "|---|---|---|---|---|"]
     for verdict in verification.verdicts:
         name = f"{verdict.id} {quoted(verdict.text)}"

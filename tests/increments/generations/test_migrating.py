@@ -396,9 +396,11 @@ def test_each_commit_of_a_migration_of_all_is_named(context: Context, tmp_path: 
     git("init", "--quiet")
     git("config", "user.name", "Ann")
     git("config", "user.email", "ann@example.org")
-    text = migrate(context, "--all --commit").text()
+    result = migrate(context, "--all --commit")
+    text = result.text()
     commits = git("log", "--reverse", "--pretty=%H").split()
     assert len(commits) == 2
+    assert (result.commits, result.commit) == (commits, commits[-1])
     assert "Committed as " + ", ".join(f"`{commit[:7]}`" for commit in commits) in text
     assert all(text.count(commit[:7]) == 2 for commit in commits)
 

@@ -288,6 +288,15 @@ def test_a_report_that_was_edited_or_removed_is_named(project: GitProject, incre
     assert changes == [("reports/001-test.md", "changed"), ("reports/002-test.md", "removed")]
 
 
+def test_what_lies_among_the_reports_and_is_none_is_named(project: GitProject, increment: Increment) -> None:
+    folder = increment.folder / "reports"
+    folder.mkdir(exist_ok=True)
+    (folder / "003-load-test.json").write_text("{}")
+    result = diff(project)
+    assert result["difference"]["problems"] == ["now: reports/003-load-test.json is no report"]
+    assert "Could not be read" in result["text"]
+
+
 def test_artifacts_are_told_by_kind_and_by_whose_hand(project: GitProject, increment: Increment) -> None:
     ledger.plan(increment.folder, {"api/main.py": b"1\n", "api/predict.py": b"1\n"}, kind="api").apply()
     (increment.folder / "api" / "notes.txt").write_text("mine\n")
@@ -391,7 +400,7 @@ def test_lines_are_bounded_and_what_is_left_out_is_said(project: GitProject, inc
     assert len(result["lines"][0]["diff"].splitlines()) == 50
     assert result["lines"][0]["left_out"] > 250
     assert result["unshown"] == ["a.txt"]
-    assert f"{result['lines'][0]['left_out']} more lines of it are left out." in result["text"]
+    assert f"{result['lines'][0]['left_out']} more lines of it left out." in result["text"]
     assert "Lines of other files are left out: `a.txt`." in result["text"]
     assert "**Lines**" not in diff(project, "--lines 0")["text"]
     (increment.folder / "spec.md").write_text("x" * 100_000)

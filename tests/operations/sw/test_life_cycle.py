@@ -130,7 +130,7 @@ def test_a_closed_increment_is_put_away_and_brought_back_as_it_was(context: Cont
     assert (away["folder"], away["status"]) == (".specweave/increments/_archive/0001-work", "abandoned")
     assert not increment.folder.exists()
     assert tree(context.project.root / str(away["folder"])) == content
-    for line in ("/sw:status 1", "/sw:archive 1", "/sw:reopen 1 --reason x", "/sw:done 1"):
+    for line in ("/sw:do 1", "/sw:archive 1", "/sw:reopen 1 --reason x", "/sw:done 1"):
         error = refused(context, line)
         assert (type(error), error.code) == (NotFoundError, "increment-not-found")
         assert "/sw:restore 0001" in error.next_step

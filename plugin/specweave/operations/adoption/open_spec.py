@@ -13,6 +13,7 @@ from specweave.increments import names
 from specweave.operations.adoption import lists
 from specweave.operations.adoption.draft import Criterion, Draft, Story
 from specweave.operations.adoption.sources import Material, Source, nothing_in, too_many
+from specweave.operations.counting import counted
 
 MOST_STORIES = 200
 
@@ -49,7 +50,11 @@ def read(material: Material, *, title: str = "") -> Draft:
     introduction = tuple(_why(proposal)) if proposal else ()
     named = title or _title(material, proposal)
     sources = [material.sources[name] for name in order]
-    unlinked = [f"no task says which of the {len(stories)} stories it belongs to"] if stories and tasks else []
+    unlinked = (
+        [f"no task says which of the {counted(len(stories), 'story', 'stories')} it belongs to"]
+        if stories and tasks
+        else []
+    )
     return Draft(
         format="openspec",
         source=material.path,

@@ -29,6 +29,7 @@ _KINDS: Mapping[str, Kind] = {"A": "added", "D": "removed"}
 def compare(sides: Sides) -> Difference:
     """What changed; what could not be read on a side counts as empty there, and is a problem that is told."""
     old, new = Side(sides.before, "then"), Side(sides.after, "now")
+    _note_unreadable(sides, new)
     difference = Difference(
         status=_status(old, new),
         moves=settings.moves(old, new),
@@ -70,6 +71,15 @@ def _reports(sides: Sides, old: Side, new: Side) -> Iterator[ReportChange]:
             yield _report(report, "removed")
         elif page in changed:
             yield _report(report, "changed")
+
+
+def _note_unreadable(sides: Sides, new: Side) -> None:
+    """Tell of reports for programs that were added or edited since and are none."""
+    for file in sides.changed:
+        path = PurePosixPath(file.path)
+        is_data = path.parent.as_posix() == reports.FOLDER and path.suffix == ".json"
+        if is_data and file.letter != "D" and path.with_suffix(".md").as_posix() not in new.reports:
+            new.problems.append(f"now: {file.path} is no report")
 
 
 def _report(report: ReportData, change: Kind) -> ReportChange:

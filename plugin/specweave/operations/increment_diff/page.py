@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from specweave.files.quoting import code_block, code_span, markdown
+from specweave.operations.counting import counted
 from specweave.operations.increment_diff.changes import (
     ChangedFile,
     Difference,
@@ -61,7 +62,7 @@ def lines_of(files: Sequence[FileLines], unshown: Sequence[str]) -> list[str]:
     lines: list[str] = []
     for file in files:
         lines += [code_span(file.path), "", code_block(file.diff).replace("```\n", "```diff\n", 1), ""]
-        lines += [f"{file.left_out} more lines of it are left out.", ""] if file.left_out else []
+        lines += [f"{counted(file.left_out, 'more line')} of it left out.", ""] if file.left_out else []
     if unshown:
         lines += [f"Lines of other files are left out: {_listed(unshown)}.", ""]
     return lines

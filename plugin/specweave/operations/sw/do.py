@@ -13,6 +13,7 @@ from specweave.command import (
     Context,
     IncrementName,
 )
+from specweave.operations.counting import counted
 
 if TYPE_CHECKING:
     from specweave.increments.claims import Claim
@@ -121,7 +122,7 @@ class DoResult(CommittingResult):
 
     def text(self) -> str:
         """The result in a few lines of markdown, ending with the next step."""
-        lines = [f"`{self.increment}`: {self.done} of {self.total} tasks done"]
+        lines = [f"`{self.increment}`: {self.done} of {counted(self.total, 'task')} done"]
         lines += [f"- {self.released} is kept for nobody any more"] if self.released else []
         for run in self.ran:
             outcome = {True: "passed", False: "failed", None: "would run"}[run.passed]

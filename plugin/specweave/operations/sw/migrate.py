@@ -14,6 +14,7 @@ from specweave.command import (
     Progress,
 )
 from specweave.errors import InvalidInputError, SpecweaveError
+from specweave.operations.counting import counted
 
 if TYPE_CHECKING:
     from specweave.increments.store import Increment
@@ -94,7 +95,7 @@ class MigratedIncrement(BaseModel):
         lines = [f"- `{self.increment}` ({self.generation}): {'would change' if dry_run else 'changed'} {files}{made}"]
         lines += [f"  - {change.target}: {_said(change)}" for change in self.changes[:_SHOWN]]
         hidden = len(self.changes) - _SHOWN
-        lines += [f"  - and {hidden} more lines"] if hidden > 0 else []
+        lines += [f"  - and {counted(hidden, 'more line')}"] if hidden > 0 else []
         lines += [f"  - left alone: {left.target}: {left.message}" for left in self.left_alone[:_SHOWN]]
         hidden = len(self.left_alone) - _SHOWN
         lines += [f"  - and {hidden} more left alone"] if hidden > 0 else []
@@ -114,10 +115,11 @@ class MigrateResult(CommittingResult):
 
     dry_run: bool
     increments: list[MigratedIncrement]
+    commits: list[str] = Field([], description="The git commits that were made, one for each increment; see `commit`.")
 
     def commit_lines(self) -> list[str]:
         """What is said of the commits, of which each increment has its own: a line of markdown, none without one."""
-        made = [f"`{one.commit[:7]}`" for one in self.increments if one.commit]
+        made = [f"`{commit[:7]}`" for commit in self.commits]
         return [f"Committed as {', '.join(made)}."] if made else super().commit_lines()
 
     def text(self) -> str:
@@ -171,6 +173,7 @@ def run(request: MigrateRequest, context: Context) -> MigrateResult:
         passed=not any(one.error for one in found),
         dry_run=request.dry_run,
         increments=found,
+        commits=commits,
         commit=commits[-1] if commits else None,
         uncommitted=missing,
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field
 
 from specweave.command import Annotations, Command, Context, IncrementName, Request, Result
+from specweave.operations.counting import counted
 from specweave.operations.increment_views import Standing, words
 
 if TYPE_CHECKING:
@@ -91,8 +92,10 @@ class ProgressResult(Result):
 
     def text(self) -> str:
         """The result in a few lines of markdown, ending with the next step."""
-        counts = f"{self.done} of {self.total} tasks done"
-        counts += f" · {self.criteria_passed} of {self.criteria_total} criteria shown by evidence"
+        counts = f"{self.done} of {counted(self.total, 'task')} done"
+        counts += (
+            f" · {self.criteria_passed} of {counted(self.criteria_total, 'criterion', 'criteria')} shown by evidence"
+        )
         kind = f"{self.type}, {words(self.status)}"
         lines = [f"`{self.increment}` {self.title} ({kind})", "", f"{_bar(self.percent)} · {counts}"]
         for story in self.stories:

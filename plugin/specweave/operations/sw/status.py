@@ -10,6 +10,7 @@ from pydantic import Field
 
 from specweave.command import Annotations, Command, Context, IncrementName, Request, Result
 from specweave.errors import InvalidInputError
+from specweave.operations.counting import counted
 from specweave.operations.increment_views import IncrementSummary, TaskNote, TaskSummary, list_item, table, words
 
 if TYPE_CHECKING:
@@ -79,8 +80,7 @@ def _counts(states: dict[str, int], unproven: int) -> str:
     for status, count in sorted(states.items(), key=lambda item: _place(item[0])):
         doubt = f" ({unproven} with failed or stale evidence)" if status == "completed" and unproven else ""
         parts.append(f"{count} {words(status)}{doubt}")
-    total = sum(states.values())
-    return f"{total} increment{'s' if total > 1 else ''}: {', '.join(parts)}"
+    return f"{counted(sum(states.values()), 'increment')}: {', '.join(parts)}"
 
 
 def run(request: StatusRequest, context: Context) -> StatusResult:

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from specweave.command import Annotations, Command, CommittingRequest, CommittingResult, Context, IncrementName
+from specweave.operations.counting import counted
 
 
 class SyncRequest(CommittingRequest):
@@ -36,7 +37,7 @@ class SyncResult(CommittingResult):
         if not self.repairs:
             lines = [f"`{self.increment}`: documents, metadata.json and reports say the same."]
         else:
-            count = "1 repair" if len(self.repairs) == 1 else f"{len(self.repairs)} repairs"
+            count = counted(len(self.repairs), "repair")
             told = f"has drifted, nothing was changed ({count} to make)" if self.dry_run else f"had drifted ({count})"
             lines = [f"`{self.increment}` {told}:", ""]
             lines += [f"- {repair.target}: {repair.drift}. Repair: {repair.repair}." for repair in self.repairs]

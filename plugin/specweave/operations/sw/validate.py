@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from specweave.command import Annotations, Command, Context, IncrementName, Progress, Request, Result
 from specweave.errors import InvalidInputError
+from specweave.operations.counting import counted
 
 if TYPE_CHECKING:
     from specweave.increments.store import Increment
@@ -54,10 +55,12 @@ class ValidateResult(Result):
 
     def text(self) -> str:
         """The result in a few lines of markdown, ending with the next step."""
-        looked_at = "1 increment" if self.increments == 1 else f"{self.increments:,} increments"
+        looked_at = counted(self.increments, "increment")
         if not self.findings:
             return f"{looked_at}: nothing found.\n\n{self._next()}"
-        counts = f"{_count(self.errors, 'error')}, {_count(self.warnings, 'warning')}, {self.information:,} information"
+        counts = (
+            f"{counted(self.errors, 'error')}, {counted(self.warnings, 'warning')}, {self.information:,} information"
+        )
         lines = [f"{looked_at}: {counts}"]
         for document in dict.fromkeys(_file(finding) for finding in self.findings):
             lines += ["", f"**{document}**", ""]
@@ -164,10 +167,6 @@ def _lines(findings: Sequence[Finding]) -> Iterator[str]:
         else:
             yield f"- {severity} `{code}`, {len(alike)} times. Fix: {fix}."
             yield from (f"  - {_said(found)}" for found in alike)
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
 def _said(finding: Finding) -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from specweave.command import Annotations, Command, CommittingRequest, CommittingResult, Context, IncrementName
+from specweave.operations.counting import counted
 
 Verdict = Literal["passed", "failed", "stale", "claimed", "none"]
 
@@ -81,7 +82,8 @@ class VerifyResult(CommittingResult):
 
         shown = sum(criterion.result == "passed" for criterion in self.criteria)
         ran = sum(check.passed is not None for check in self.checks)
-        lines = [f"`{self.increment}`: {shown} of {len(self.criteria)} criteria are shown; {ran} checks were run", ""]
+        criteria = counted(len(self.criteria), "criterion", "criteria")
+        lines = [f"`{self.increment}`: {shown} of {criteria} shown; {counted(ran, 'check')} run", ""]
         for criterion in self.criteria:
             by = ", ".join(proof.task for proof in criterion.proofs)
             why = f": {criterion.why}" if criterion.why and criterion.result != "passed" else ""
