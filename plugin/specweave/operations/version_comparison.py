@@ -260,8 +260,8 @@ def _not_comparable(versions: Sequence[str], reason: str) -> InvalidInputError:
 
 def _conditions(comparison: _Comparison, last: Measurement) -> dict[str, str]:
     plan, kinds = comparison.sides[0].plan, [side.package.manifest.executable.kind for side in comparison.sides]
-    server_cores, engine_cores = split_cores()
-    apart = f", on cores {_listed(server_cores)}, load from core {_listed(engine_cores)}" if server_cores else ""
+    listed = [", ".join(map(str, cores)) for cores in split_cores()]
+    apart = f", on cores {listed[0]}, load from core {listed[1]}" if listed[0] else ""
     return {
         "services": f"the increment's own, one process for each version{apart}",
         "rounds": f"{comparison.rounds}, both services started anew in each",
@@ -300,7 +300,3 @@ def _data(
 def _block(step: StepMeasurement) -> object:
     # The histogram is what a block is compared by; how it went over a few seconds is not looked at again.
     return msgspec.to_builtins(msgspec.structs.replace(step, timeline=()))
-
-
-def _listed(cores: tuple[int, ...]) -> str:
-    return ", ".join(map(str, cores))

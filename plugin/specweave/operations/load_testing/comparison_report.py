@@ -6,8 +6,8 @@ from typing import Literal
 import msgspec
 
 from specweave.files import rendering
-from specweave.operations.load_testing.paired_comparison import BLOCK_FOR_P95, Difference, Figure, Pair
-from specweave.operations.load_testing.statistics import SAMPLES_FOR_INTERVAL, is_worth_repeating
+from specweave.operations.load_testing.paired_comparison import BLOCK_FOR_P95, Difference, Figure, Pair, was_late
+from specweave.operations.load_testing.statistics import SAMPLES_FOR_INTERVAL
 from specweave.operations.load_testing.wording import milliseconds
 
 _NAMES: Mapping[Figure, str] = {
@@ -147,7 +147,7 @@ def _notes(pairs: Sequence[Pair], differences: Sequence[Difference], interrupted
         notes.append(f"Too few requests to compare P95 at {rates} RPS; it takes `--duration {needed_s:.0f}s`.")
     for rate in sorted({pair.first.rate for pair in pairs}):
         made = [pair for pair in pairs if pair.first.rate == rate]
-        if late := sum(any(map(is_worth_repeating, pair)) for pair in made):
+        if late := sum(any(map(was_late, pair)) for pair in made):
             notes.append(
                 f"At {rate:g} RPS {late} of {len(made)} pairs were left out: the load generator was late or short of "
                 "processor time."
