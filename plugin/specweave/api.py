@@ -29,6 +29,7 @@ __all__ = ["ModelVersion", "containerize_model", "create_model_api", "load_test_
 File = str | os.PathLike[str]
 
 _MODEL_FRAMEWORKS = ("sklearn", "scikit-learn", "onnx")
+_RATES, _DURATION_S = (10, 50, 100, 500, 1000), 60
 
 
 def create_model_api(
@@ -106,12 +107,13 @@ def containerize_model(
 
 def load_test_model(
     api_url: str | None = None,
-    requests_per_second: float | Sequence[float] = (10, 50, 100, 500, 1000),
-    duration_seconds: float = 60,
+    requests_per_second: float | Sequence[float] = _RATES,
+    duration_seconds: float = _DURATION_S,
     *,
     increment: str | None = None,
     approve: bool = False,
     project: File | None = None,
+    **options: object,
 ) -> LoadTestResult:
     """Measure latency and errors of a service at each rate.
 
@@ -122,17 +124,19 @@ def load_test_model(
         increment: whose service it is, as in `create_model_api`; may be left out where only one is open.
         approve: say yes to loading another machine than this; whose it is must have agreed.
         project: a folder in the project; by default the current directory.
+        options: what else `/ml:load-test` takes, by the names that its MCP tool has: `find_max=True`,
+            `bodies="generated"`, `header={"Authorization": "TOKEN"}`.
 
     Raises:
         SpecweaveError: with a code, a message and the next step; see `specweave.errors`.
     """
     context = replace(_context(project), approved=approve)
-    values = {
-        "increment": _deployment_increment(context.project, increment),
-        "url": api_url,
-        "rps": requests_per_second,
-        "duration": duration_seconds,
-    }
+    values = {"increment": _deployment_increment(context.project, increment), "url": api_url, **options}
+    # What is left out has another meaning where a search or a soak is asked for.
+    if requests_per_second is not _RATES:
+        values["rps"] = requests_per_second
+    if duration_seconds != _DURATION_S:
+        values["duration"] = duration_seconds
     return load_test.run(validate(LoadTestRequest, values), context)
 
 

@@ -7,7 +7,7 @@ sentence that says which argument is wrong.
 import shlex
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum
@@ -89,13 +89,14 @@ def hint(request: type[Request]) -> str:
 def validate(request: type[RequestT], values: Mapping[str, object]) -> RequestT:
     """A request from the values of its fields.
 
-    A list may also be given as one value or as text, `10,50` or `[10, 50]`: people and some clients do.
+    A list may also be given as one value or as text, `10,50` or `[10, 50]`, and pairs as `KEY=VALUE`, one or a list:
+    people and some clients do.
 
     Raises:
         InvalidInputError: `argument-missing`, `argument-unknown` or `argument-invalid`, naming the first bad field.
     """
-    lists = {parameter.field for parameter in parameters(request) if parameter.shape == "many"}
-    given = {field: _items(value) if field in lists else value for field, value in values.items()}
+    read = {parameter.field: _READERS.get(parameter.shape) for parameter in parameters(request)}
+    given = {field: reader(value) if (reader := read.get(field)) else value for field, value in values.items()}
     try:
         return request.model_validate(given)
     except ValidationError as error:
@@ -109,6 +110,16 @@ def _items(value: object) -> object:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return [value]
     return value
+
+
+def _pairs(value: object) -> object:
+    items = [value] if isinstance(value, str) else value
+    if isinstance(items, list) and all(isinstance(item, str) and "=" in item for item in items):
+        return dict(item.split("=", 1) for item in items)
+    return value
+
+
+_READERS: Mapping[Shape, Callable[[object], object]] = {"many": _items, "pairs": _pairs}
 
 
 def slash_line(command: AnyCommand, request: Request) -> str:

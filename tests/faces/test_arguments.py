@@ -130,3 +130,15 @@ def test_a_request_written_as_a_slash_line_reads_back_as_itself(
     words = shlex.split(line)
     assert words[0] == "/ml:deploy"
     assert parse(Sample, words[1:]) == request
+
+
+@pytest.mark.parametrize("value", ["note=a=b", ["note=a=b"], {"note": "a=b"}])
+def test_pairs_may_come_as_text(value: object) -> None:
+    assert validate(Sample, {"metadata": value}).metadata == {"note": "a=b"}
+
+
+@pytest.mark.parametrize("value", ["note", ["note=a", 3], 7, None])
+def test_what_is_no_pair_is_refused(value: object) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        validate(Sample, {"metadata": value})
+    assert caught.value.code == "argument-invalid"

@@ -10,7 +10,7 @@ import pytest
 from tests.operations.load_testing.servers import Handler, answer, serve
 from tests.operations.ml.credit_service import identity, run, service
 
-from specweave import cli
+from specweave import cli, load_test_model
 from specweave.command import Context
 from specweave.errors import InvalidInputError, NotFoundError, OperationError, SpecweaveError
 from specweave.increments import evidence
@@ -242,3 +242,17 @@ def test_a_test_with_other_bodies_is_compared_with_none_of_golden_rows(context: 
         results = [run(context, rps=50, duration=1, bodies=bodies, url=server.url) for bodies in ("golden", "rows.csv")]
     page = (context.project.root / results[1].report).read_text()
     assert "Against the test before" not in page
+
+
+def test_the_python_function_takes_every_option_by_its_name(
+    context: Context, increment: Increment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENANT", "acme")
+    root = context.project.root
+    with serve(service(identity(context))) as server:
+        options = {"bodies": "generated", "header": {"X-Tenant": "TENANT"}, "soak": "1s"}
+        result = load_test_model(server.url, increment="0001", project=root, **options)
+    assert [(step.rps, step.requests) for step in result.steps] == [(50, 50)]
+    assert "--soak 1s" in (root / result.report).read_text()
+    with pytest.raises(InvalidInputError, match="there is no argument body"):
+        load_test_model(increment="0001", project=root, body="generated")
