@@ -57,6 +57,7 @@ class LoadTestRequest(Request):
     header: dict[str, str] = Field(
         {}, description="Header and the environment variable that holds its value: X-Tenant=TENANT."
     )
+    target_rps: Rate | None = Field(None, description="Say how many instances bear so many requests a second together.")
     engine: Literal["own", "locust"] = Field("own", description="locust: a master and workers, on several machines.")
     workers_at: tuple[str, ...] = Field(
         ("local", "local"),
@@ -65,6 +66,10 @@ class LoadTestRequest(Request):
         description="Where Locust's workers run, a word each: local, or a machine where a person starts one.",
     )
     generate: bool = Field(False, description="Write load-tests/ for Locust and k6 into the increment; send nothing.")
+    import_file: str | None = Field(
+        None, alias="import", description="Report what k6, vegeta, wrk, wrk2, h2load or Locust wrote; send nothing."
+    )
+    dry_run: bool = Field(False, description="Show what would be sent where, and send nothing.")
 
 
 def load_of(request: LoadTestRequest) -> "Load":

@@ -1,16 +1,11 @@
 """What a load test says to its caller: the figures of each rate, and what follows from them."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from specweave.command import Result
 from specweave.operations.file_changes import FileChange, described
-
-if TYPE_CHECKING:
-    from specweave.operations.load_test_generation import Generated
-    from specweave.operations.service_measurement import Measured
-    from specweave.operations.version_comparison import Compared
 
 
 class LoadTestStep(BaseModel):
@@ -69,20 +64,42 @@ class VersionDifference(BaseModel):
     verdict: Literal["better", "worse", "noise", "too-few", "disturbed"]
 
 
+class PlannedStep(BaseModel):
+    """One rate that would be run.
+
+    Attributes:
+        rps: requests a second.
+        duration_s: for which it would be held.
+        requests: how many that are.
+        connections: that would be dialled before it.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    rps: float
+    duration_s: float
+    requests: int
+    connections: int
+
+
 class LoadTestResult(Result):
     """The figures, and what follows from them.
 
     Attributes:
         increment: whose service.
-        url: where the requests went; empty for a comparison, whose services start and end with it.
+        url: where the requests went; empty where that is not known, and for a comparison, whose services start and end
+            with it.
         version: of the model package that this is evidence for; None where the service serves another one.
         steps: one for each rate that was run; none of a comparison.
         max_rps_within_slo: highest rate held, with every lower one; None when not even the lowest is.
         slo_p95_ms, slo_error_rate: against which.
         recommendation: for people, two lines; of a comparison what it comes to.
+        imported: the other load generator that measured it, else empty.
         compared: the two versions of a comparison, else empty.
         differences: of the second to the first.
         generated: files of the increment for Locust and k6, where only those were asked for.
+        planned: what would have been sent, where only that was asked; of a search its first step.
+        instances: how many bear `target_rps` together; None where that was not asked or is not known.
         report: path relative to the project; empty where nothing was sent.
     """
 
@@ -98,6 +115,9 @@ class LoadTestResult(Result):
     report: str
     revision: str
     compared: list[str] = Field([])
+    imported: str = ""
+    instances: int | None = None
+    planned: list[PlannedStep] = Field([])
     generated: list[FileChange] = Field([])
     differences: list[VersionDifference] = Field([])
 
@@ -107,6 +127,8 @@ class LoadTestResult(Result):
             return self._comparison()
         if self.generated:
             return self._generation()
+        if self.planned:
+            return self._plan()
         from specweave.operations.load_testing.wording import milliseconds  # noqa: PLC0415 - a listing must stay cheap
 
         lines = [
@@ -128,13 +150,30 @@ class LoadTestResult(Result):
         lines += ["", "Errors:", *errors] if errors else []
         number = self.increment[:4]
         next_step = (
-            f"Next: `/ml:deploy {number} --environment staging`."
+            f"Next: `/ml:load-test {number}` tests the package itself; what {self.imported} measured opens no gate."
+            if self.imported
+            else f"Next: `/ml:deploy {number} --environment staging`."
             if self.passed and self.version
             else "Next: read the report; a faster model, a lower rate or more instances bring it within the SLO."
             if not self.passed
             else "Next: deploy the increment's own package and test that; this was another one."
         )
         return "\n".join([*lines, "", f"Report: {self.report}", "", next_step])
+
+    def _plan(self) -> str:
+        lines = [
+            self.recommendation,
+            "",
+            "| RPS | Seconds | Requests | Connections |",
+            "|----:|--------:|---------:|------------:|",
+            *(
+                f"| {step.rps:g} | {step.duration_s:g} | {step.requests:,} | {step.connections} |"
+                for step in self.planned
+            ),
+            "",
+            *(f"- {note}" for note in self.notes),
+        ]
+        return "\n".join([*lines, "", "Next: the same without `--dry-run`."])
 
     def _generation(self) -> str:
         lines = [self.recommendation, "", *described(self.generated), *(f"- {note}" for note in self.notes)]
@@ -157,109 +196,3 @@ class LoadTestResult(Result):
         number = self.increment[:4]
         next_step = f"Next: `/ml:load-test {number}` tests the version of deployment.yaml; a comparison opens no gate."
         return "\n".join([*lines, "", f"Report: {self.report}", "", next_step])
-
-
-def result_of(measured: "Measured", revision: str) -> LoadTestResult:
-    """What a load test that was recorded says to its caller.
-
-    Args:
-        measured: the load test.
-        revision: of its increment, after the report was added.
-    """
-    from specweave.operations.load_testing.explanation import explain, summarize_knee  # noqa: PLC0415
-    from specweave.operations.load_testing.judgement import recommendation  # noqa: PLC0415 - a listing must stay cheap
-
-    steps = [
-        LoadTestStep(
-            rps=step.rate,
-            requests=step.requests,
-            achieved_rps=step.achieved_rate,
-            p50_ms=step.latency.p50,
-            p95_ms=step.latency.p95,
-            p95_interval_ms=step.p95_interval,
-            p99_ms=step.latency.p99,
-            max_ms=step.latency.maximum,
-            error_rate=step.error_rate,
-            errors={failure.cause: failure.count for failure in step.failures},
-            verdict=verdict,
-        )
-        for step, verdict in zip(measured.measurement.steps, measured.judgement.verdicts, strict=True)
-    ]
-    return LoadTestResult(
-        passed=measured.judgement.passed,
-        increment=measured.increment_id,
-        url=measured.address,
-        version=measured.version,
-        steps=steps,
-        max_rps_within_slo=measured.judgement.max_rps_within_slo,
-        slo_p95_ms=measured.slo.latency_p95_ms,
-        slo_error_rate=measured.slo.error_rate,
-        recommendation="\n".join(recommendation(measured.judgement, measured.slo)),
-        notes=[
-            *summarize_knee(measured.measurement, measured.judgement, measured.slo),
-            *explain(measured.measurement, measured.judgement, measured.slo),
-        ],
-        report=measured.report,
-        revision=revision,
-    )
-
-
-def result_of_comparison(compared: "Compared", revision: str) -> LoadTestResult:
-    """What a comparison that was recorded says to its caller.
-
-    Args:
-        compared: the comparison.
-        revision: of its increment, after the report was added.
-    """
-    return LoadTestResult(
-        passed=compared.conclusion.passed,
-        increment=compared.increment_id,
-        url="",
-        version=None,
-        steps=[],
-        max_rps_within_slo=None,
-        slo_p95_ms=compared.slo.latency_p95_ms,
-        slo_error_rate=compared.slo.error_rate,
-        recommendation=compared.conclusion.headline,
-        notes=list(compared.conclusion.notes),
-        report=compared.report,
-        revision=revision,
-        compared=list(compared.versions),
-        differences=[
-            VersionDifference(
-                rps=found.rate,
-                figure=found.figure,
-                first=found.first,
-                second=found.second,
-                difference=found.difference,
-                low=found.low,
-                high=found.high,
-                pairs=found.pairs,
-                verdict=found.verdict,
-            )
-            for found in compared.differences
-        ],
-    )
-
-
-def result_of_generation(generated: "Generated", revision: str) -> LoadTestResult:
-    """What is said of load tests that were written.
-
-    Args:
-        generated: the files.
-        revision: of their increment.
-    """
-    return LoadTestResult(
-        increment=generated.increment.id,
-        url=generated.url,
-        version=None,
-        steps=[],
-        max_rps_within_slo=None,
-        slo_p95_ms=generated.slo.latency_p95_ms,
-        slo_error_rate=generated.slo.error_rate,
-        recommendation=f"The load test for Locust and k6 is in `{generated.folder}`; nothing was sent.",
-        notes=[f"It would be sent to {generated.url}, unless `--host` or TARGET says otherwise."],
-        report="",
-        revision=revision,
-        generated=list(generated.changes),
-    )

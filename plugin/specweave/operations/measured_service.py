@@ -3,8 +3,9 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from specweave.artifacts import service
 from specweave.command import Context
 from specweave.errors import NotFoundError
 from specweave.increments.content import Content
@@ -28,6 +29,9 @@ class Place:
     """Where the requests go, and what is known of it.
 
     Attributes:
+        url: where predictions are asked; empty for a service that is not started yet.
+        description: for people.
+        engine_cores: where the load generator runs; empty for anywhere.
         key_variable: holds the key that is sent there, if any.
         content: what runs there, see `local_deployment.content`; None where only the service itself says so.
     """
@@ -64,23 +68,43 @@ def place(
         InvalidInputError: `url-invalid`.
         OperationError: `service-not-ready`, `environment-failed`.
     """
+    found = foresee(context, increment, package, settings, environment=environment, url=url)
+    if found.url:
+        yield found
+        return
+    server_cores, _ = split_cores()
+    with serve(context, increment, package, cores=server_cores) as address:
+        yield replace(found, url=_with_path(address))
+
+
+def foresee(
+    context: Context,
+    increment: Increment,
+    package: Package,
+    settings: Deployment,
+    *,
+    environment: str | None,
+    url: str | None,
+) -> Place:
+    """The service that `place` would give; without an address where it would be started first.
+
+    Raises:
+        NotFoundError: `service-missing`, `environment-not-deployed`.
+        InvalidInputError: `url-invalid`.
+    """
     server_cores, engine_cores = split_cores()
     if url is not None:
-        yield Place(_with_path(url), f"a service at {url}", engine_cores, sent_key())
-    elif environment is not None:
+        return Place(_with_path(url), f"a service at {url}", engine_cores, sent_key())
+    if environment is not None:
         address, active = _deployed(context, increment, settings, environment)
         key_variable = _key_variable(KEY_VARIABLE, _LOCAL_KEY_VARIABLE)
         description = f"the deployment in {environment}"
-        yield Place(_with_path(address), description, engine_cores, key_variable, releases.content_of(active))
-    else:
-        # Before it starts: what is changed while it runs does not run.
-        running = content.of_increment(increment, package)
-        with serve(context, increment, package, cores=server_cores) as address:
-            apart = (
-                f", on cores {_listed(server_cores)}, load from core {_listed(engine_cores)}" if server_cores else ""
-            )
-            description = f"the increment's own service, one process started for this test{apart}"
-            yield Place(_with_path(address), description, engine_cores, content=running)
+        return Place(_with_path(address), description, engine_cores, key_variable, releases.content_of(active))
+    service.require(increment)
+    apart = f", on cores {_listed(server_cores)}, load from core {_listed(engine_cores)}" if server_cores else ""
+    description = f"the increment's own service, one process started for this test{apart}"
+    # Before it starts: what is changed while it runs does not run.
+    return Place("", description, engine_cores, content=content.of_increment(increment, package))
 
 
 def _deployed(context: Context, increment: Increment, settings: Deployment, environment: str) -> tuple[str, Release]:

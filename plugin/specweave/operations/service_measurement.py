@@ -37,6 +37,9 @@ class Measured:
         measurement: the figures.
         judgement: what follows from them.
         report: path relative to the project.
+        remarks: what a reader must know of the figures; markdown, one sentence each.
+        imported: the other load generator that measured it; empty where this one did.
+        target_rps: requests a second that all instances together are to bear, if that was asked.
     """
 
     increment_id: str
@@ -46,6 +49,9 @@ class Measured:
     measurement: Measurement
     judgement: Judgement
     report: str
+    remarks: tuple[str, ...] = ()
+    imported: str = ""
+    target_rps: float | None = None
 
 
 def measure(context: Context, request: LoadTestRequest, *, command: str) -> Measured:
@@ -76,13 +82,14 @@ def measure(context: Context, request: LoadTestRequest, *, command: str) -> Meas
             place.url, same_model=same_model, cores=place.engine_cores, key_variable=place.key_variable
         )
         measurement = _driven(context, request, prepared, plan)
-    judgement = judge(measurement.steps, settings.slo)
+    whole = measurement.interrupted is None
+    judgement = judge(measurement.steps, settings.slo, interrupted=not whole)
     remarks = [] if same_model else [_other_model(served, package)]
     remarks += [load_test_generation.remark(request.workers_at)] if request.engine == "locust" else []
     # What answers at some --url may be anything.
-    about = place.content or Content()
+    about = (whole and place.content) or Content()
     figures = _data(place, plan, measurement, judgement, prepared=prepared, served=served)
-    data = {**figures, "content": place.content and about.digest}
+    data = {**figures, "engine": request.engine, "content": about.digest if about.files else None}
     earlier = earlier_measurement.find(increment, package.name, data) if same_model else None
     markdown, charts = render_report(
         measurement,
@@ -96,6 +103,7 @@ def measure(context: Context, request: LoadTestRequest, *, command: str) -> Meas
         changes=compare(earlier.steps, measurement.steps, earlier.disturbed.union(judgement.disturbed))
         if earlier
         else (),
+        target_rps=request.target_rps,
     )
     report = evidence.record(
         context,
@@ -107,7 +115,7 @@ def measure(context: Context, request: LoadTestRequest, *, command: str) -> Meas
         markdown=markdown,
         data=data,
         package=PackageReference(name=package.name, version=package.version, digest=package.identity)
-        if same_model
+        if same_model and whole
         else None,
         environment=request.environment,
         attachments=charts,
@@ -122,6 +130,7 @@ def measure(context: Context, request: LoadTestRequest, *, command: str) -> Meas
         measurement=measurement,
         judgement=judgement,
         report=context.project.relative(report.path),
+        target_rps=request.target_rps,
     )
 
 

@@ -92,12 +92,13 @@ def _contradictions(steps: Sequence[StepMeasurement], judgement: Judgement) -> l
 
 
 def _latencies(steps: Sequence[StepMeasurement], slo: SloSettings) -> list[str]:
-    # The latency is of the correct answers and of the failures that callers had to wait for.
+    # The latency is of the correct answers and of the failures that callers had to wait for; of other tools, which tell
+    # no single request, it is of whatever they counted.
     lines = [
         f"At {step.rate:g} RPS {late} requests failed later than the SLO allows, or timed out; the latency holds their "
         "time."
         for step in steps
-        if (late := step.latency.samples - step.correct) > 0
+        if step.histogram and (late := step.latency.samples - step.correct) > 0
     ]
     return lines + [
         f"At {step.rate:g} RPS the SLO lies within the interval of P95 ({interval(step.p95_interval)}): another run "

@@ -1,0 +1,109 @@
+"""What a load test would send, where to, and what it would leave; nothing is started, sent or written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from specweave.command import Context
+from specweave.errors import InvalidInputError
+from specweave.increments.reports import FOLDER, next_number
+from specweave.increments.store import Increment
+from specweave.operations import measured_service
+from specweave.operations.load_test_preparation import Prepared, prepare
+from specweave.operations.load_test_request import LoadTestRequest
+from specweave.operations.load_testing import Plan, Step
+from specweave.operations.load_testing.wording import time_span
+from specweave.operations.measured_service import Place
+from specweave.project import SloSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A load test that could be run.
+
+    Attributes:
+        increment: whose service.
+        url: where the requests would go; empty where the service would be started first.
+        version: of the package in deployment.yaml, whose golden rows the answers are compared with.
+        slo: against which it would be judged.
+        steps: what would be sent; of a search the first only.
+        connections: that would be dialled before each of these.
+        headline: all of it in one sentence.
+        notes: on what the figures would depend, a sentence each.
+    """
+
+    increment: Increment
+    url: str
+    version: str
+    slo: SloSettings
+    steps: Sequence[Step]
+    connections: Sequence[int]
+    headline: str
+    notes: Sequence[str]
+
+
+def foresee(context: Context, request: LoadTestRequest, question: str | None) -> Outlook:
+    """What `service_measurement.measure` would do.
+
+    Args:
+        context: project, machine.
+        request: what is asked for.
+        question: what a person would be asked first.
+
+    Raises:
+        NotFoundError: increment, package, API or deployment is not there.
+        InvalidInputError: see `prepare`; `arguments-conflict` for what sends nothing anyway.
+    """
+    if request.generate or request.import_file is not None or request.compare:
+        asked = "--generate" if request.generate else "--import" if request.import_file is not None else "--compare"
+        raise InvalidInputError(
+            "arguments-conflict",
+            f"--dry-run shows the steps of a load test; {asked} has none of its own",
+            next_step="leave one of them out",
+        )
+    prepared = prepare(context, request)
+    increment, settings = prepared.increment, prepared.settings
+    place = measured_service.foresee(
+        context, increment, prepared.package, settings, environment=request.environment, url=request.url
+    )
+    plan = prepared.plan(place.url or "http://127.0.0.1", same_model=True, key_variable=place.key_variable)
+    steps = plan.steps
+    if plan.search:
+        steps = (Step(plan.search.start, plan.search.duration_s),)
+    page = f"{FOLDER}/{next_number(increment):03d}-load-test.md"
+    return Outlook(
+        increment=increment,
+        url=place.url,
+        version=prepared.package.version,
+        slo=settings.slo,
+        steps=steps,
+        connections=[plan.connections or step.connections for step in steps],
+        headline=_headline(plan, place),
+        notes=[*_notes(plan, prepared, request), f"It would leave {page}, with the figures and charts beside it."]
+        + ([f"A person would be asked first: {question}"] if question else []),
+    )
+
+
+def _headline(plan: Plan, place: Place) -> str:
+    where = place.description
+    if place.url not in where:
+        where = f"{where}, {place.url}"
+    if plan.search:
+        return (
+            f"Would search the highest rate within the SLO, from {plan.search.start:g} RPS on, "
+            f"{time_span(plan.search.duration_s)} at each, in {where}; nothing was sent."
+        )
+    total = sum(step.requests for step in plan.steps)
+    takes = time_span(sum(step.duration_s for step in plan.steps))
+    return f"Would send {total:,} requests in {takes}, and pauses in which queues drain, to {where}; nothing was sent."
+
+
+def _notes(plan: Plan, prepared: Prepared, request: LoadTestRequest) -> list[str]:
+    slo = prepared.settings.slo
+    bodies = prepared.bodies.description
+    with_headers = f"; headers {', '.join(plan.header_variables)} from the environment" if plan.header_variables else ""
+    sender = f"Locust, workers at {', '.join(request.workers_at)}" if request.engine == "locust" else "specweave"
+    return [
+        f"{bodies}{with_headers}.",
+        f"Arrivals: {plan.arrivals}; timeout {time_span(plan.timeout_s)}; sent by {sender}.",
+        f"SLO of deployment.yaml: P95 up to {slo.latency_p95_ms:g} ms, error rate up to {slo.error_rate:.2%}.",
+    ]
