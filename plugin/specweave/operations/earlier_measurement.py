@@ -33,8 +33,8 @@ def find(increment: Increment, model: str, data: Mapping[str, object]) -> Earlie
     Args:
         increment: whose reports, and those of the increments that it builds upon, are looked through.
         model: name of the model; its versions may differ.
-        data: what the present report will hold: `machine`, `service`, `arrivals`, `settle` and `bodies` must
-            be the same there.
+        data: what the present report will hold: `machine`, `service`, `arrivals`, `settle`, `bodies` and
+            `engine` must be the same there.
     """
     alike = [
         (report, where)
@@ -42,6 +42,7 @@ def find(increment: Increment, model: str, data: Mapping[str, object]) -> Earlie
         if report.package is not None
         and report.package.name == model
         and all(report.data.get(key) == data[key] for key in _ALIKE)
+        and report.data.get("engine", "own") == data["engine"]
     ]
     if not alike:
         return None

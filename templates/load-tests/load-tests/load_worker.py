@@ -102,6 +102,7 @@ class Client:
             user=None,
             insecure=False,
             concurrency=connections,
+            max_retries=0,
             network_timeout=plan["timeout_s"],
             connection_timeout=plan["timeout_s"],
             ssl_context_factory=_trusting(plan.get("ca")),
@@ -286,7 +287,7 @@ def _ending(response: Any) -> tuple[int, str]:
     status = response.status_code
     if status:
         return (CORRECT, "") if status // 100 == 2 else (status, _excerpt(response.content or b""))  # noqa: PLR2004 - success
-    error = response.error
+    error = getattr(response.error, "original", response.error)
     if isinstance(error, Timeout | TimeoutError):
         return TIMEOUT, "the answer did not come in time"
     found = next((outcome for kind, outcome in ENDINGS.items() if isinstance(error, kind)), REFUSED)
