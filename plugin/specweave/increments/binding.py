@@ -27,6 +27,7 @@ _ANOTHER_ACT = frozenset(
         "soak",
         "compare",
         "bodies",
+        "import_file",
         _VERSION_FIELD,
     },
 )
