@@ -20,6 +20,7 @@ from specweave.operations.load_test_preparation import Prepared, prepare
 from specweave.operations.load_test_request import LoadTestRequest
 from specweave.operations.load_testing import Measurement, Plan, answer_form, redaction
 from specweave.operations.load_testing.locust import Crew, run_locust
+from specweave.operations.load_testing.plan import parse_target
 from specweave.operations.measured_service import sent_key
 from specweave.project import SloSettings
 
@@ -60,8 +61,8 @@ def generate(context: Context, request: LoadTestRequest) -> Generated:
     _require_steps(prepared)
     increment, settings = prepared.increment, prepared.settings
     port = _USUAL_PORT if request.environment is None else settings.environment(request.environment).port
-    url = request.url or f"http://127.0.0.1:{port}"
-    plan = prepared.plan(url, same_model=True, key_variable=sent_key())
+    target = parse_target(request.url or f"http://127.0.0.1:{port}")
+    plan = prepared.plan(target.base + target.path, same_model=True, key_variable=sent_key())
     changes = load_tests.generate(increment, prepared.package.manifest, settings, _as_json(plan), _copied())
     changes.apply()
     folder = context.project.relative(increment.folder / load_tests.FOLDER)
