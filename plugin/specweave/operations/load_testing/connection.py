@@ -14,6 +14,8 @@ from specweave.operations.load_testing.plan import Target
 MAX_ANSWER_BYTES = 1_048_576
 _DIAL_TIMEOUT_S = 5.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
+_END_OF_HEAD = b"\r\n\r\n"
+_MOST_HEADS = 256
 
 ProtocolT = TypeVar("ProtocolT", bound=asyncio.BaseProtocol)
 
@@ -42,7 +44,10 @@ class Connection(asyncio.Protocol):
         was_used: a whole answer came over it.
     """
 
-    __slots__ = ("_chunks", "_framed", "_headers_done", "_parser", "_pool", "_size", "_transport", "index", "was_used")
+    __slots__ = (
+        "_chunks", "_framed", "_headers_done", "_is_between", "_parser", "_plain", "_pool", "_size", "_transport",
+        "index", "was_used",
+    )  # fmt: skip
 
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
@@ -50,6 +55,7 @@ class Connection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = None
         self.index = -1
         self.was_used = False
+        self._plain: tuple[int, int] | None = None
         self._reset_answer()
 
     @property
@@ -79,13 +85,23 @@ class Connection(asyncio.Protocol):
         """Called by the event loop."""
         if self._parser is None:
             return
-        if self.index < 0:
+        index = self.index
+        if index < 0:
             self._end(Outcome.MALFORMED, "data came without a request")
             return
+        begins = self._is_between
+        body_at = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        known = self._pool.heads.get(data[:body_at]) if begins else None
+        if known is not None and known[1] == len(data) - body_at:
+            self._complete(index, known[0], data[body_at:])
+            return
+        self._is_between, self._plain = False, None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._end(Outcome.MALFORMED, f"not HTTP: {error}")
+        if begins and self._plain is not None and self._plain[1] == len(data) - body_at:
+            self._pool.learn(data[:body_at], self._plain)
 
     def eof_received(self) -> None:
         """Called by the event loop; the transport then closes itself."""
@@ -123,12 +139,16 @@ class Connection(asyncio.Protocol):
             return
         status, body, index = parser.get_status_code(), b"".join(self._chunks), self.index
         keep = self._framed and parser.should_keep_alive()
+        self._plain = (status, len(body)) if keep else None
         self._reset_answer()
         if status < 200:  # noqa: PLR2004 - an interim answer; the final one follows
             return
-        self.index, self.was_used = -1, True
         if not keep:
             self.abort()
+        self._complete(index, status, body)
+
+    def _complete(self, index: int, status: int, body: bytes) -> None:
+        self.index, self.was_used = -1, True
         if self._pool.receiver:
             self._pool.receiver.answered(self, index, status, body)
 
@@ -147,6 +167,7 @@ class Connection(asyncio.Protocol):
     def _reset_answer(self) -> None:
         self._chunks: list[bytes] = []
         self._size, self._framed, self._headers_done = 0, False, False
+        self._is_between = True
 
 
 class Pool:
@@ -156,6 +177,8 @@ class Pool:
         idle: open and free, used in turn so that none is idle long enough for the server to close it.
         receiver: hears of everything that happens; None between two steps.
         dialled: connections opened so far.
+        heads: status and length of the body of answers that came in one piece, by the bytes before it. Parsing is half
+            of what an answer costs, and one head is as good as its like.
     """
 
     def __init__(self, target: Target) -> None:
@@ -167,6 +190,7 @@ class Pool:
         self.idle: deque[Connection] = deque()
         self.receiver: Receiver | None = None
         self.dialled = 0
+        self.heads: dict[bytes, tuple[int, int]] = {}
 
     async def resize(self, size: int) -> None:
         """Have `size` connections, dialled before this returns, as far as the service accepts them."""
@@ -203,13 +227,18 @@ class Pool:
             connection.abort()
         await asyncio.sleep(0)  # the event loop closes the sockets in its next round
 
-    def take(self) -> Connection | None:
-        """A free connection, or None."""
-        while self.idle:
-            connection = self.idle.popleft()
-            if connection.is_open:
-                return connection
-        return None
+    def abandon(self, index: int) -> None:
+        """Close the connection that carries request `index`, if one does; nothing is heard of it."""
+        for connection in self._open:
+            if connection.index == index:
+                connection.abort()
+                return
+
+    def learn(self, head: bytes, plain: tuple[int, int]) -> None:
+        """Remember a head: the answer had that status and length, came in one piece, and left the connection open."""
+        if len(self.heads) >= _MOST_HEADS:
+            self.heads.clear()
+        self.heads[head] = plain
 
     def lost(self, connection: Connection) -> None:
         """`connection` is gone: dial another, after a pause if it was never of use."""

@@ -5,17 +5,18 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from specweave.command import Context, Progress
+from specweave.command import Context
 from specweave.errors import OperationError
 from specweave.host import tool_python
 from specweave.operations.load_testing.plan import Plan, Step
+from specweave.operations.load_testing.progress import follow
 from specweave.operations.load_testing.search import LONGEST_S, MOST_PROBES, by_rate
 from specweave.operations.load_testing.statistics import StepMeasurement, summarize
 from specweave.operations.load_testing.summary import Calibration, Summary
@@ -34,8 +35,8 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         machine: processor, cores, system.
         versions: of what generated the load.
         calibration: what the generator can send on time, where that was tried.
-        interrupted: why it ended before its plan did (`ctrl-c`, `terminated`, `cancelled`, `load generator killed by signal
-            9`), None where it did not; steps are then those that were done, and what was done of the last one.
+        interrupted: why it ended before its plan did (`ctrl-c`, `terminated`, `cancelled`, `load generator killed by
+            signal 9`), None where it did not; steps are then those that were done, and what was done of the last one.
     """
 
     steps: tuple[StepMeasurement, ...]
@@ -76,7 +77,7 @@ def run_load_test(context: Context, plan: Plan, *, slow_s: float, calibrated: bo
             [tool_python(), "-P", "-m", _ENGINE, str(path), str(folder)],
             cwd=folder,
             timeout_s=longest + _GRACE_S,
-            on_line=_follow(context.report),
+            on_line=follow(context.report),
         )
         if completed.returncode != 0:
             raise _failure(completed.stderr, completed.returncode)
@@ -122,20 +123,6 @@ def describe_machine() -> dict[str, str]:
         "cores": str(os.cpu_count() or 1),
         "system": f"{platform.system()} {platform.release()}",
     }
-
-
-def _follow(report: Callable[[Progress], None]) -> Callable[[str], None]:
-    def on_line(line: str) -> None:
-        try:
-            moment = json.loads(line)
-            failed = f", {moment['failed']} failed" if moment["failed"] else ""
-            said = f"{moment['done']} of {moment['requests']} answered{failed}"
-            progress = Progress(f"{moment['rate']:g} RPS for {moment['duration_s']:g} s: {said}", moment["fraction"])
-        except (ValueError, KeyError, TypeError):
-            return
-        report(progress)
-
-    return on_line
 
 
 def _failure(stderr: str, returncode: int) -> OperationError:

@@ -8,18 +8,31 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from specweave.operations.load_testing.answers import excerpt, find_fault
 from specweave.operations.load_testing.connection import Connection, Pool
 from specweave.operations.load_testing.outcomes import Outcome, name
 from specweave.operations.load_testing.plan import Exchange
+from specweave.operations.load_testing.recent import Recent, recent
 from specweave.operations.load_testing.timer import open_timer
 
 _WATCH_INTERVAL_S = 0.02
 _REPORT_INTERVAL_S = 1.0
 _LEAD_S = 0.02
+# Above 10,000 a second the engine wakes up each tenth of a millisecond and sends what is due: half the processor time of
+# waking up for each, for a lateness of 0.05 ms in the mean.
+_REST_S = 1e-4
 # More than the 5 % that P95 leaves out.
 _HOPELESS_SHARE = 0.06
-_SUCCESS = range(200, 300)
+_OK, _SUCCESS = 200, range(200, 300)
+_CORRECT = int(Outcome.CORRECT)
+# Of one request, answers whose very bytes were found right: a service that always answers alike is not asked twice.
+_MOST_RIGHT, _LONGEST_RIGHT = 8, 16_384
+
+
+# Done part of the step, requests that ended, of those the failed ones, and how it goes just now.
+Report = Callable[[float, int, int, Recent | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +70,15 @@ class Run:
         scale: float,
         timeout_s: float,
         give_up_s: float | None = None,
-        report: Callable[[float, int, int], None] = lambda _fraction, _done, _failed: None,
+        report: Report = lambda _fraction, _done, _failed, _recent: None,
     ) -> None:
         self._pool, self._requests = pool, requests
+        self._messages = [request.message for request in requests]
         self._tolerance, self._scale = tolerance, scale
         self._timeout_s, self._give_up_s, self._report = timeout_s, give_up_s, report
         self._count = len(offsets)
         self.start = time.monotonic() + _LEAD_S
-        self.due = array("d", [self.start + offset for offset in offsets])
+        self.due = array("d", (np.asarray(offsets) + self.start).tobytes())
         self.released = array("d", bytes(8 * self._count))
         self.sent = array("d", bytes(8 * self._count))
         self.done = array("d", bytes(8 * self._count))
@@ -72,9 +86,11 @@ class Run:
         self.samples: dict[str, str] = {}
         self.longest_queue = 0
         self.cut_after_s: float | None = None
+        self._rest_s = _REST_S if self._count and (offsets[-1] - offsets[0]) < _REST_S * self._count else 0.0
         self._next = self._oldest = self._ended = self._failed = 0
+        self._seen = (0, self.start)
         self._waiting: deque[int] = deque()
-        self._carrier: dict[int, Connection] = {}
+        self._right: list[set[bytes]] = [set() for _ in requests]
         loop = asyncio.get_running_loop()
         self._finished: asyncio.Future[None] = loop.create_future()
         self._timer = open_timer(loop, self._release)
@@ -92,31 +108,37 @@ class Run:
             await asyncio.gather(watcher, return_exceptions=True)
             self._timer.close()
             self._pool.receiver = None
-        self._report(1.0, self._ended, self._failed)
+        self._report(1.0, self._ended, self._failed, self._recent(time.monotonic()))
 
     def answered(self, connection: Connection, index: int, status: int, body: bytes) -> None:
         """A whole answer came."""
         now = time.monotonic()
-        outcome, reason = int(Outcome.CORRECT), None
-        if status not in _SUCCESS:
-            outcome, reason = status, excerpt(body)
+        position = index % len(self._requests)
+        if status == _OK and body in self._right[position]:
+            outcome, reason = _CORRECT, None
         else:
-            try:
-                exchange = self._requests[index % len(self._requests)].exchange
-                reason = find_fault(body, exchange, self._tolerance, self._scale)
-            except ValueError as error:
-                outcome, reason = int(Outcome.MALFORMED), f"{error}: {excerpt(body)}"
-            else:
-                outcome = int(Outcome.WRONG_ANSWER if reason else Outcome.CORRECT)
+            outcome, reason = self._examine(position, status, body)
         # First the next request, then the books: waiting requests are already late.
         if connection.is_open:
             self.available(connection)
-        self._carrier.pop(index, None)
         self._end(index, now, outcome, reason)
+
+    def _examine(self, position: int, status: int, body: bytes) -> tuple[int, str | None]:
+        if status not in _SUCCESS:
+            return status, excerpt(body)
+        try:
+            reason = find_fault(body, self._requests[position].exchange, self._tolerance, self._scale)
+        except ValueError as error:
+            return int(Outcome.MALFORMED), f"{error}: {excerpt(body)}"
+        if reason:
+            return int(Outcome.WRONG_ANSWER), reason
+        right = self._right[position]
+        if status == _OK and len(right) < _MOST_RIGHT and len(body) <= _LONGEST_RIGHT:
+            right.add(body)
+        return _CORRECT, None
 
     def failed(self, index: int, outcome: Outcome, reason: str) -> None:
         """A connection broke under request `index`."""
-        self._carrier.pop(index, None)
         self._end(index, time.monotonic(), int(outcome), reason)
 
     def available(self, connection: Connection) -> None:
@@ -124,7 +146,7 @@ class Run:
         while self._waiting:
             index = self._waiting.popleft()
             if not self.outcome[index]:
-                self._send(connection, index)
+                self._send(connection, index, time.monotonic())
                 return
         self._pool.idle.append(connection)
 
@@ -137,31 +159,34 @@ class Run:
                 self._end(index, now, int(Outcome.REFUSED), reason)
 
     def _release(self) -> None:
-        due, released, pool = self.due, self.released, self._pool
-        while self._next < self._count:
-            now, index = time.monotonic(), self._next
+        due, released, idle = self.due, self.released, self._pool.idle
+        index = self._next
+        while index < self._count:
+            now = time.monotonic()
             if due[index] > now:
-                self._timer.arm(due[index])
-                return
+                self._timer.arm(max(due[index], now + self._rest_s))
+                break
             released[index] = now
-            self._next += 1
-            connection = pool.take()
-            if connection is not None:
-                self._send(connection, index)
+            self._next = index + 1
+            while idle:
+                connection = idle.popleft()
+                if connection.is_open:
+                    self._send(connection, index, now)
+                    break
             else:
                 self._waiting.append(index)
                 self.longest_queue = max(self.longest_queue, len(self._waiting))
+            index = self._next
 
-    def _send(self, connection: Connection, index: int) -> None:
-        self._carrier[index] = connection
-        self.sent[index] = time.monotonic()
-        connection.send(index, self._requests[index % len(self._requests)].message)
+    def _send(self, connection: Connection, index: int, now: float) -> None:
+        self.sent[index] = now
+        connection.send(index, self._messages[index % len(self._messages)])
 
     def _end(self, index: int, now: float, outcome: int, reason: str | None) -> None:
         self.done[index] = now
         self.outcome[index] = outcome
         self._ended += 1
-        if outcome != Outcome.CORRECT:
+        if outcome != _CORRECT:
             self._failed += 1
             self.samples.setdefault(name(outcome), reason or "")
         if self._ended == self._count and not self._finished.done():
@@ -181,8 +206,12 @@ class Run:
                 self._cut(now)
             if now >= report_at:
                 report_at = now + _REPORT_INTERVAL_S
-                self._report(self._ended / self._count, self._ended, self._failed)
+                self._report(self._ended / self._count, self._ended, self._failed, self._recent(now))
             await asyncio.sleep(_WATCH_INTERVAL_S)
+
+    def _recent(self, now: float) -> Recent | None:
+        before, self._seen = self._seen, (self._ended, now)
+        return recent(self.due, self.released, self.done, (before[0], self._ended), now - before[1])
 
     def _is_hopeless(self, before: float) -> bool:
         # At least so many of those that were due before that moment still have no answer.
@@ -208,5 +237,4 @@ class Run:
             if not self.outcome[index]:
                 reason = "the answer did not come in time" if self.sent[index] else "no connection became free in time"
                 self._end(index, self.due[index] + self._timeout_s, int(Outcome.TIMEOUT), reason)
-                if connection := self._carrier.pop(index, None):
-                    connection.abort()
+                self._pool.abandon(index)

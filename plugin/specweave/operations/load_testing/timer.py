@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 _CLOCK_MONOTONIC = 1
@@ -71,12 +72,14 @@ class _DescriptorTimer:
         self._descriptor: int = self._library.timerfd_create(_CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
         if self._descriptor < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
+        self._armed = False
         self._moment = _Moment()
         self._pointer = ctypes.byref(self._moment)
         self._loop, self._callback = loop, callback
         loop.add_reader(self._descriptor, self._fire)
 
     def arm(self, when: float) -> None:
+        self._armed = True
         seconds = int(when)
         self._moment.value_s = seconds
         # A value of zero would disarm the timer.
@@ -91,8 +94,9 @@ class _DescriptorTimer:
             self._descriptor = -1
 
     def _fire(self) -> None:
-        try:
-            os.read(self._descriptor, 8)
-        except BlockingIOError:
-            return  # armed anew between the wake-up and this read
+        self._armed = False
         self._callback()
+        if not self._armed:
+            # Arming takes the expiry back as well; only the last one has to be read.
+            with suppress(BlockingIOError):
+                os.read(self._descriptor, 8)
