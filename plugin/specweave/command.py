@@ -87,10 +87,12 @@ class Progress:
     Attributes:
         message: one short line, present tense.
         fraction: done part in [0, 1], or None where it is not known.
+        rows: what is known so far as a table, heads first; drawn by faces that can, and said by no other.
     """
 
     message: str
     fraction: float | None = None
+    rows: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,23 +90,9 @@ def progress() -> Iterator[Report]:
     if not sys.stderr.isatty():
         yield _lines()
         return
-    from rich.console import Console  # noqa: PLC0415 - start-up
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - start-up
-    from rich.progress import Progress as Display  # noqa: PLC0415 - start-up
+    from specweave.cli.live import live  # noqa: PLC0415 - start-up
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    with Display(*columns, console=Console(stderr=True), transient=True) as display:
-        task = display.add_task("", total=None, visible=False)
-
-        def report(moment: "Progress") -> None:
-            display.update(
-                task,
-                description=moment.message,
-                total=None if moment.fraction is None else 1.0,
-                completed=moment.fraction or 0.0,
-                visible=True,
-            )
-
+    with live() as report:
         yield report
 
 

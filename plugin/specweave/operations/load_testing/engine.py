@@ -11,7 +11,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,9 @@ from specweave.operations.load_testing.calibration import calibrate
 from specweave.operations.load_testing.connection import Pool
 from specweave.operations.load_testing.outcomes import EngineError, Outcome
 from specweave.operations.load_testing.plan import Exchange, Plan, Search, Step, Target, parse_target, schedule
+from specweave.operations.load_testing.recent import Recent
 from specweave.operations.load_testing.redaction import redact
-from specweave.operations.load_testing.run import Request, Run
+from specweave.operations.load_testing.run import Report, Request, Run
 from specweave.operations.load_testing.server_process import ServerProcesses
 from specweave.operations.load_testing.statistics import is_worth_repeating, summarize
 from specweave.operations.load_testing.summary import Calibration, ServerSample, StepSummary, Summary
@@ -36,8 +37,6 @@ _SETTLED_FACTOR, _SETTLED_SLACK_S = 2.0, 0.002
 _SETTLE_DEADLINE_S = 15.0
 _CALIBRATION_OF_SEARCH = 20_000.0
 _MOST_SAMPLES = 120
-
-Report = Callable[[float, int, int], None]
 
 
 def render_requests(target: Target, corpus: Sequence[Exchange], headers: Mapping[str, str]) -> tuple[Request, ...]:
@@ -60,7 +59,7 @@ def render_requests(target: Target, corpus: Sequence[Exchange], headers: Mapping
     return tuple(requests)
 
 
-def _say_nothing(_fraction: float, _done: int, _failed: int) -> None:
+def _say_nothing(_fraction: float, _done: int, _failed: int, _recent: Recent | None) -> None:
     """Warming up is no news."""
 
 
@@ -229,7 +228,7 @@ async def _sample(server: ServerProcesses, samples: list[ServerSample], pause_s:
 def _reporting(step: Step, part: tuple[float, float] | None) -> Report:
     """What writes lines of progress; a search does not know how far it has come."""
 
-    def report(fraction: float, done: int, failed: int) -> None:
+    def report(fraction: float, done: int, failed: int, recent: Recent | None) -> None:
         line = {
             "rate": step.rate,
             "duration_s": step.duration_s,
@@ -237,6 +236,7 @@ def _reporting(step: Step, part: tuple[float, float] | None) -> Report:
             "done": done,
             "failed": failed,
             "fraction": None if part is None else round(part[0] + fraction * part[1], 4),
+            "recent": None if recent is None else msgspec.to_builtins(recent),
         }
         print(json.dumps(line), file=sys.stderr, flush=True)  # noqa: T201 - the engine's protocol
 

@@ -31,5 +31,6 @@ def time_span(seconds: float) -> str:
 
 
 def figure(value: float) -> str:
-    """Three figures of a number that is no count: `0.25`, `42.1`, `1,240`."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three figures
+    """Three figures of a number that is no count: `0.25`, `42.1`, `12,400`."""
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.0f}" if rounded >= 100 else f"{rounded:g}"  # noqa: PLR2004 - from here on none is behind the point
