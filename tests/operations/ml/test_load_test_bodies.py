@@ -149,6 +149,26 @@ def test_bodies_that_the_service_does_not_take_are_refused_before_the_load(
     assert evidence.newest(increment, "load-test") is None
 
 
+@pytest.mark.parametrize("status", ["404 Not Found", "405 Method Not Allowed"])
+def test_a_path_that_there_is_not_is_refused_before_the_load(
+    context: Context, increment: Increment, status: str
+) -> None:
+    ready = service(identity(context))
+
+    async def without_it(body: dict[str, object], writer: asyncio.StreamWriter, number: int) -> None:
+        if body:
+            writer.write(answer({}, status=status))
+        else:
+            await ready(body, writer, number)
+
+    with serve(without_it) as server, pytest.raises(OperationError) as caught:
+        run(context, rps=50, duration=1, url=f"http://127.0.0.1:{server.port}/predicts")
+    assert caught.value.code == "request-refused"
+    assert "/predicts answers" in caught.value.message
+    assert "/predict if none is given" in caught.value.next_step
+    assert len(sent(server.bodies)) == 1
+
+
 @pytest.mark.parametrize(
     ("bodies", "code"),
     [

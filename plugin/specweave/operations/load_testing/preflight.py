@@ -14,6 +14,7 @@ from specweave.operations.load_testing.redaction import redact
 
 _TIMEOUT_S = 10.0
 _EXCERPT = 300
+_NO_SUCH_PATH = frozenset({httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED})
 
 
 class Served(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,11 +61,13 @@ def look(host: Host, target: Target, body: str, headers: Mapping[str, str], *, i
                 )
             if ready.status_code == httpx.codes.NOT_FOUND and not first.is_success:
                 raise _not_ready(target, f"{target.path} answers {shown(first)}")
-            if insists and not first.is_success:
+            if first.status_code in _NO_SUCH_PATH or (insists and not first.is_success):
                 raise OperationError(
                     "request-refused",
-                    f"{target.base}{target.path} answers {shown(first)} to the first of these bodies",
-                    next_step="correct the bodies, or send the rows of the package: --bodies golden",
+                    f"{target.base}{target.path} answers {shown(first)} to the first request",
+                    next_step="correct the path, /predict if none is given"
+                    if first.status_code in _NO_SUCH_PATH
+                    else "correct the bodies, or send the rows of the package: --bodies golden",
                 )
             information = client.get(f"{target.base}/model/info", headers=dict(headers))
         except httpx.HTTPError as error:
