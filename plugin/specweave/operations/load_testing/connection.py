@@ -11,11 +11,13 @@ import httptools
 from specweave.operations.load_testing.outcomes import EngineError, Outcome
 from specweave.operations.load_testing.plan import Target
 
+# Head and body, and interim answers before them.
 MAX_ANSWER_BYTES = 1_048_576
 _DIAL_TIMEOUT_S = 5.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
 _END_OF_HEAD = b"\r\n\r\n"
 _MOST_HEADS = 256
+_SWITCHING = 101
 
 ProtocolT = TypeVar("ProtocolT", bound=asyncio.BaseProtocol)
 
@@ -45,8 +47,8 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_chunks", "_framed", "_headers_done", "_is_between", "_parser", "_plain", "_pool", "_size", "_transport",
-        "index", "was_used",
+        "_chunks", "_framed", "_headers_done", "_is_answered", "_is_between", "_parser", "_plain", "_pool", "_size",
+        "_transport", "index", "was_used",
     )  # fmt: skip
 
     def __init__(self, pool: "Pool") -> None:
@@ -55,7 +57,9 @@ class Connection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = None
         self.index = -1
         self.was_used = False
+        self._is_between, self._is_answered = True, False
         self._plain: tuple[int, int] | None = None
+        self._size = 0
         self._reset_answer()
 
     @property
@@ -66,7 +70,7 @@ class Connection(asyncio.Protocol):
     def send(self, index: int, request: bytes) -> None:
         """Start request `index`; the connection must be open and free."""
         assert self._transport is not None  # noqa: S101 - the caller's duty; an error here is ours, not the server's
-        self.index = index
+        self.index, self._size = index, 0
         self._transport.write(request)
 
     def abort(self) -> None:
@@ -95,13 +99,19 @@ class Connection(asyncio.Protocol):
         if known is not None and known[1] == len(data) - body_at:
             self._complete(index, known[0], data[body_at:])
             return
-        self._is_between, self._plain = False, None
+        self._is_between, self._is_answered, self._plain = False, False, None
+        self._size += len(data)
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.abort()  # who was not asked to speak another protocol has not answered
+            self._complete(index, _SWITCHING, b"")
         except httptools.HttpParserError as error:
             self._end(Outcome.MALFORMED, f"not HTTP: {error}")
-        if begins and self._plain is not None and self._plain[1] == len(data) - body_at:
-            self._pool.learn(data[:body_at], self._plain)
+        if self.index == index and self._size > MAX_ANSWER_BYTES:
+            self._end(Outcome.TOO_LARGE, f"more than {MAX_ANSWER_BYTES:,} bytes")
+        elif begins:
+            self._learn(data, body_at)
 
     def eof_received(self) -> None:
         """Called by the event loop; the transport then closes itself."""
@@ -115,6 +125,11 @@ class Connection(asyncio.Protocol):
             self._end(outcome, str(exc) if exc else "the server closed the connection")
         self._forget()
 
+    def on_message_begin(self) -> None:
+        """Called by the parser."""
+        if self._is_answered:
+            self._end(Outcome.MALFORMED, "a second answer came with the first")
+
     def on_header(self, name: bytes, _value: bytes) -> None:
         """Called by the parser."""
         if name.lower() in {b"content-length", b"transfer-encoding"}:
@@ -126,11 +141,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser."""
-        self._size += len(body)
-        if self._size <= MAX_ANSWER_BYTES:
-            self._chunks.append(body)
-        elif self.index >= 0:
-            self._end(Outcome.TOO_LARGE, f"more than {MAX_ANSWER_BYTES:,} bytes")
+        self._chunks.append(body)
 
     def on_message_complete(self) -> None:
         """Called by the parser."""
@@ -143,6 +154,7 @@ class Connection(asyncio.Protocol):
         self._reset_answer()
         if status < 200:  # noqa: PLR2004 - an interim answer; the final one follows
             return
+        self._is_answered = True
         if not keep:
             self.abort()
         self._complete(index, status, body)
@@ -151,6 +163,10 @@ class Connection(asyncio.Protocol):
         self.index, self.was_used = -1, True
         if self._pool.receiver:
             self._pool.receiver.answered(self, index, status, body)
+
+    def _learn(self, data: bytes, body_at: int) -> None:
+        if self._plain is not None and self._plain[1] == len(data) - body_at:
+            self._pool.learn(data[:body_at], self._plain)
 
     def _end(self, outcome: Outcome, reason: str) -> None:
         index = self.index
@@ -166,7 +182,7 @@ class Connection(asyncio.Protocol):
 
     def _reset_answer(self) -> None:
         self._chunks: list[bytes] = []
-        self._size, self._framed, self._headers_done = 0, False, False
+        self._framed, self._headers_done = False, False
         self._is_between = True
 
 
