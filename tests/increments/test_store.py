@@ -12,8 +12,9 @@ import pytest
 from specweave.command import Context
 from specweave.errors import ConflictError, HostError, InvalidInputError, NotFoundError
 from specweave.host import RealHost
-from specweave.increments import store, tasks
+from specweave.increments import evidence, life_cycle, store, tasks
 from specweave.increments.store import Increment
+from specweave.operations import synchronization
 from specweave.project import Project
 
 
@@ -378,3 +379,34 @@ def test_an_archive_that_is_a_link_takes_and_gives_nothing(context: Context, tmp
         store.put_away(increment)
     assert caught.value.code == "path-is-link"
     assert store.list_all(context.project, archived=True) == [increment]
+
+
+def test_nothing_is_written_where_an_increment_lay_before_it_was_put_away(context: Context) -> None:
+    increment = store.create(context, "work")
+    away = store.put_away(increment)
+    before = {path.name: path.read_bytes() for path in away.folder.iterdir()}
+
+    def record() -> None:
+        evidence.record(
+            context,
+            increment,
+            operation="test",
+            command="true",
+            passed=True,
+            started=context.host.now(),
+            markdown="",
+            data={},
+        )
+
+    for act in (
+        lambda: life_cycle.move(context, increment, "paused", reason="x"),
+        lambda: store.update_metadata(increment, lambda document: document.update(note=1), context.host.now),
+        lambda: evidence.settle(context, increment),
+        lambda: synchronization.synchronize(increment, context),
+        record,
+    ):
+        with pytest.raises(ConflictError) as caught:
+            act()
+        assert caught.value.code == "increment-moved"
+        assert not increment.folder.exists()
+    assert {path.name: path.read_bytes() for path in away.folder.iterdir()} == before

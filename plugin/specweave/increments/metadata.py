@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from specweave.errors import InvalidInputError
+from specweave.errors import ConflictError, InvalidInputError
 from specweave.files import atomic, frontmatter, reading
 from specweave.files.markdown import Document
 
@@ -141,11 +141,18 @@ def read_document(folder: Path) -> dict[str, Any]:
 
     Raises:
         InvalidInputError: `metadata-invalid`, `metadata-newer`, or what `specweave.files.reading.read` raises.
+        ConflictError: `increment-moved` where its folder is gone: what is written there would be half an increment.
     """
     path = folder / FILE
     try:
         content = reading.read(path)
     except FileNotFoundError:
+        if not folder.is_dir():
+            raise ConflictError(
+                "increment-moved",
+                f"{folder} is not there any more: somebody has put it away, or brought it back, this moment",
+                next_step="run the command again",
+            ) from None
         return _from_frontmatter(folder)
     try:
         document = json.loads(content)
