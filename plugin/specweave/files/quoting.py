@@ -78,8 +78,8 @@ def dockerfile(value: object) -> str:
 
 
 def markdown(value: object) -> str:
-    """Inline text of CommonMark that shows the value as it is, on one line."""
-    text = " ".join(str(value).split())
+    """Inline text of CommonMark that shows the value as it is, on one line; control characters become spaces."""
+    text = " ".join(_CONTROL.sub(" ", str(value)).split())
     text = _MARKDOWN_ALWAYS.sub(r"\\\1", text)
     text = _ENTITY.sub(r"\\&", text)
     text = _MARKDOWN_UNDERSCORE.sub(r"\\_", text)

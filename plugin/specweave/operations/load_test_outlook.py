@@ -53,8 +53,8 @@ def foresee(context: Context, request: LoadTestRequest, question: str | None) ->
         NotFoundError: increment, package, API or deployment is not there.
         InvalidInputError: see `prepare`; `arguments-conflict` for what sends nothing anyway.
     """
-    if request.generate or request.import_file is not None or request.compare:
-        asked = "--generate" if request.generate else "--import" if request.import_file is not None else "--compare"
+    if request.generate or request.compare:
+        asked = "--generate" if request.generate else "--compare"
         raise InvalidInputError(
             "arguments-conflict",
             f"--dry-run shows the steps of a load test; {asked} has none of its own",

@@ -48,7 +48,9 @@ def test_a_closed_loop_is_said_to_be_one(context: Context, increment: Increment)
     assert "47 | failed request" in page or "failed request | 47" in page
 
 
-@pytest.mark.parametrize("values", [{"rps": 10}, {"url": "http://192.0.2.1"}, {"find_max": True}, {"generate": True}])
+@pytest.mark.parametrize(
+    "values", [{"rps": 10}, {"url": "http://192.0.2.1"}, {"find_max": True}, {"generate": True}, {"dry_run": True}]
+)
 def test_an_import_goes_with_nothing_that_sends(
     context: Context, increment: Increment, values: dict[str, object]
 ) -> None:

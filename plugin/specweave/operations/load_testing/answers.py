@@ -4,14 +4,15 @@ import msgspec
 
 from specweave.operations.load_testing.answer_form import find_form_fault
 from specweave.operations.load_testing.plan import Exchange
+from specweave.operations.load_testing.wording import one_line
 from specweave_runtime.agreement import agrees
 
 _EXCERPT = 200
 
 
 def excerpt(answer: bytes) -> str:
-    """The beginning of an answer, for a report."""
-    text = answer[:_EXCERPT].decode("utf-8", "replace")
+    """The beginning of an answer, for a report: one line, without anything that a terminal obeys."""
+    text = one_line(answer[:_EXCERPT].decode("utf-8", "replace"), _EXCERPT)
     return text + ("…" if len(answer) > _EXCERPT else "")
 
 

@@ -8,6 +8,7 @@ the processor time of one request.
 
 from collections.abc import Mapping, Sequence
 
+from specweave.files.quoting import code_span
 from specweave.operations.load_testing.judgement import Judgement
 from specweave.operations.load_testing.statistics import ServerUse, StepMeasurement
 from specweave.operations.load_testing.wording import figure, milliseconds
@@ -15,7 +16,9 @@ from specweave.project import SloSettings
 
 # A gap this clear is no chance of the arrivals.
 _SATURATED = 0.95
-_FULL = 0.85
+_FULL, _BUSY = 0.85, 0.6
+# Where so little of the machine is idle, programs may have been in each other's way, whichever core they had.
+_IDLE = 0.3
 
 
 def explain_knee(
@@ -61,7 +64,7 @@ def _cause(held: StepMeasurement | None, step: StepMeasurement, slo: SloSettings
         at_once = f"; {figure(step.concurrency)} requests are under way at once{before}"
     if step.error_rate > slo.error_rate and step.failures:
         late = (step.latency.p95 or 0.0) > slo.latency_p95_ms
-        said = f"It fails{' and is late' * late}, most by `{step.failures[0].cause}`"
+        said = f"It fails{' and is late' * late}, most by {code_span(step.failures[0].cause)}"
     elif _is_saturated(step):
         said = (
             f"It is saturated: of {figure(offered)} requests a second it answers {figure(step.achieved_rate)}, and the "
@@ -95,15 +98,14 @@ def _limit(step: StepMeasurement, cores: int) -> str:
             f"its processor is the limit: {used.cpu_us_per_request:,.0f} µs a request on {_counted(room, 'core')} "
             f"allow about {figure(_capacity(used, room))} RPS"
         )
-    if used.others_cpu is not None and used.cpu + used.others_cpu + engine >= _FULL * cores:
-        return (
-            f"it used {used.cpu:.0%} of a core, but other programs of this machine {used.others_cpu:.0%}: the limit "
-            "may be theirs, repeat on a quieter machine"
-        )
-    return (
-        f"its processor has room ({used.cpu:.0%} of {_counted(room, 'core')}), so what they wait for is something "
-        "else: a lock, a pool, a disk, another service"
-    )
+    busy = f"its processor is busy to {used.cpu:.0%} of {_counted(room, 'core')}"
+    others = used.others_cpu or 0.0
+    idle = cores - used.cpu - others - engine
+    if used.cpu + others >= _FULL * room and idle < _IDLE * cores:
+        return f"{busy}, and other programs used {others:.0%}: they may be the limit, repeat on a quieter machine"
+    if used.cpu >= _BUSY * room:
+        return f"{busy}: what comes in bursts waits for it"
+    return f"{busy} only, so what they wait for is something else: a lock, a pool, a disk, another service"
 
 
 def _none_found(lowest: StepMeasurement, held: StepMeasurement) -> str:

@@ -1,7 +1,7 @@
 """A look at a service before it is loaded: is it ready, what does it serve, does it take a request at all."""
 
-import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -11,9 +11,11 @@ from specweave.errors import OperationError
 from specweave.host import Host
 from specweave.operations.load_testing.plan import Target
 from specweave.operations.load_testing.redaction import redact
+from specweave.operations.load_testing.wording import one_line
 
 _TIMEOUT_S = 10.0
-_EXCERPT = 300
+_MOST_BYTES = 1_048_576
+_EXCERPT, _LONGEST_NAME = 300, 100
 _NO_SUCH_PATH = frozenset({httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED})
 
 
@@ -22,6 +24,40 @@ class Served(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     version: str | None
     digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: bytes
+
+    @property
+    def is_success(self) -> bool:
+        return httpx.codes.is_success(self.status)
+
+
+class _Asker:
+    """Asks, and takes no more of an answer than there is room and time for."""
+
+    def __init__(self, host: Host, client: httpx.Client, headers: Mapping[str, str]) -> None:
+        self._host, self._client, self._headers = host, client, dict(headers)
+
+    def ask(self, method: str, url: str, body: str | None = None) -> _Answer:
+        """Send a request.
+
+        Raises:
+            httpx.HTTPError: no answer, or none that ends.
+        """
+        kind = {} if body is None else {"Content-Type": "application/json"}
+        deadline, taken = self._host.monotonic() + _TIMEOUT_S, bytearray()
+        with self._client.stream(method, url, content=body, headers={**kind, **self._headers}) as response:
+            for chunk in response.iter_bytes():
+                taken += chunk
+                if len(taken) > _MOST_BYTES:
+                    raise httpx.ReadError(f"an answer of more than {_MOST_BYTES:,} bytes")
+                if self._host.monotonic() > deadline:
+                    raise httpx.ReadTimeout(f"an answer that did not end within {_TIMEOUT_S:g} s")
+        return _Answer(response.status_code, bytes(taken))
 
 
 def look(host: Host, target: Target, body: str, headers: Mapping[str, str], *, insists: bool = False) -> Served:
@@ -40,52 +76,51 @@ def look(host: Host, target: Target, body: str, headers: Mapping[str, str], *, i
         OperationError: `service-not-ready` with the reason; `service-unauthorized`; `request-refused`.
     """
 
-    def shown(response: httpx.Response) -> str:
-        text = redact(response.text[:_EXCERPT].strip(), headers.values())
-        return f"{response.status_code}: {text}" if text else str(response.status_code)
+    def shown(answer: _Answer) -> str:
+        text = one_line(answer.body[:_EXCERPT].decode("utf-8", "replace"), _EXCERPT)
+        return f"{answer.status}: {redact(text, headers.values())}" if text else str(answer.status)
 
     with host.http(timeout_s=_TIMEOUT_S) as client:
+        asker = _Asker(host, client, headers)
         try:
-            ready = client.get(f"{target.base}/health/ready", headers=dict(headers))
-            if not ready.is_success and ready.status_code != httpx.codes.NOT_FOUND:
+            ready = asker.ask("GET", f"{target.base}/health/ready")
+            if not ready.is_success and ready.status != httpx.codes.NOT_FOUND:
                 raise _not_ready(target, f"/health/ready answers {shown(ready)}")
-            first = client.post(
-                f"{target.base}{target.path}", content=body, headers={"Content-Type": "application/json", **headers}
-            )
-            if first.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            first = asker.ask("POST", f"{target.base}{target.path}", body)
+            if first.status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
                 raise OperationError(
                     "service-unauthorized",
-                    f"{target.base}{target.path} answers {first.status_code}: it demands a key",
+                    f"{target.base}{target.path} answers {first.status}: it demands a key",
                     next_step="put the key into the environment variable SPECWEAVE_API_KEY, or name the header and the "
                     "variable that holds it: --header Authorization=TOKEN",
                 )
-            if ready.status_code == httpx.codes.NOT_FOUND and not first.is_success:
+            if ready.status == httpx.codes.NOT_FOUND and not first.is_success:
                 raise _not_ready(target, f"{target.path} answers {shown(first)}")
-            if first.status_code in _NO_SUCH_PATH or (insists and not first.is_success):
+            if first.status in _NO_SUCH_PATH or (insists and not first.is_success):
                 raise OperationError(
                     "request-refused",
                     f"{target.base}{target.path} answers {shown(first)} to the first request",
                     next_step="correct the path, /predict if none is given"
-                    if first.status_code in _NO_SUCH_PATH
+                    if first.status in _NO_SUCH_PATH
                     else "correct the bodies, or send the rows of the package: --bodies golden",
                 )
-            information = client.get(f"{target.base}/model/info", headers=dict(headers))
+            information = asker.ask("GET", f"{target.base}/model/info")
         except httpx.HTTPError as error:
             raise _not_ready(target, f"no answer: {error or type(error).__name__}") from error
     return _served(information)
 
 
-def _served(information: httpx.Response) -> Served:
+def _served(information: _Answer) -> Served:
     try:
-        document: Any = information.json() if information.is_success else {}
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        document = {}
-    known = document if isinstance(document, dict) else {}
-    version, digest = known.get("version"), known.get("digest")
-    return Served(
-        version if isinstance(version, str) else None,
-        digest if isinstance(digest, str) else None,
-    )
+        known = msgspec.json.decode(information.body, type=dict[str, Any]) if information.is_success else {}
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        known = {}
+    return Served(*(_name(known.get(key)) for key in ("version", "digest")))
+
+
+def _name(value: object) -> str | None:
+    """What a service calls something; None where that is no text, or none but blanks."""
+    return (one_line(value, _LONGEST_NAME) or None) if isinstance(value, str) else None
 
 
 def _not_ready(target: Target, reason: str) -> OperationError:

@@ -1,4 +1,4 @@
-"""Figures as people read them."""
+"""Figures as people read them, and what others said."""
 
 _TENTHS_BELOW_MS = 10
 _HUNDREDTHS_BELOW_MS = 1
@@ -34,3 +34,13 @@ def figure(value: float) -> str:
     """Three figures of a number that is no count: `0.25`, `42.1`, `12,400`."""
     rounded = float(f"{value:.3g}")
     return f"{rounded:,.0f}" if rounded >= 100 else f"{rounded:g}"  # noqa: PLR2004 - from here on none is behind the point
+
+
+def one_line(text: str, most: int) -> str:
+    r"""The beginning of a text that came from elsewhere, on one line and without anything that a terminal obeys.
+
+    >>> one_line("503\n\x1b[31mbusy", 80)
+    '503 [31mbusy'
+    """
+    # Twice as many, so that a margin of blanks does not stand for the text.
+    return " ".join("".join(one if one.isprintable() else " " for one in text[: 2 * most]).split())[:most]

@@ -46,14 +46,14 @@ def _without_load(request: LoadTestRequest, context: Context) -> LoadTestResult:
         load_test_outlook,
     )
 
+    if request.import_file is not None:
+        read = load_import.record_import(context, request, command=slash_line(COMMAND, request))
+        return load_test_answer.result_of(read, store.revision(store.find(context.project, read.increment_id)))
     if request.dry_run:
         outlook = load_test_outlook.foresee(context, request, load_test_approval.question(request, context))
         return load_test_answer.result_of_outlook(outlook, store.revision(outlook.increment))
-    if request.generate:
-        generated = load_test_generation.generate(context, request)
-        return load_test_answer.result_of_generation(generated, store.revision(generated.increment))
-    read = load_import.record_import(context, request, command=slash_line(COMMAND, request))
-    return load_test_answer.result_of(read, store.revision(store.find(context.project, read.increment_id)))
+    generated = load_test_generation.generate(context, request)
+    return load_test_answer.result_of_generation(generated, store.revision(generated.increment))
 
 
 def approval(request: LoadTestRequest, context: Context) -> str | None:

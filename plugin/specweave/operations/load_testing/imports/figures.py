@@ -22,6 +22,7 @@ from specweave.operations.load_testing.statistics import (
     p95_interval,
     percentiles,
 )
+from specweave.operations.load_testing.wording import one_line
 
 Loop = Literal["open", "closed", "unknown"]
 
@@ -32,7 +33,7 @@ _SHORTEST_S = 1e-3
 _FIGURES = 3
 # What is missing from the latencies may all be slow; a percentile is kept where that moves it by a tenth of its tail.
 _MISSING_OF_TAIL = 0.1
-_MOST_CAUSES, _LONGEST_TEXT = 20, 80
+_MOST_CAUSES, _LONGEST_CAUSE = 20, 80
 
 
 class NotUnderstoodError(ValueError):
@@ -238,12 +239,7 @@ def _without_missing(told: Told, share: float) -> Told:
 
 def cause_of(text: str, status: int) -> str:
     """How a request failed, in a few words that many share."""
-    return f"status {status}" if status >= 100 else shown(text) or "failed"  # noqa: PLR2004 - the lowest HTTP status
-
-
-def shown(text: str, most: int = _LONGEST_TEXT) -> str:
-    """The beginning of a text, on one line, without what a terminal would obey."""
-    return " ".join("".join(one if one.isprintable() else " " for one in text[: 4 * most]).split())[:most]
+    return f"status {status}" if status >= 100 else one_line(text, _LONGEST_CAUSE) or "failed"  # noqa: PLR2004 - the lowest HTTP status
 
 
 def number(document: Mapping[str, Any], key: str) -> float | None:

@@ -17,10 +17,10 @@ from specweave.operations.load_testing.imports.figures import (
     measured_step,
     milliseconds,
     number,
-    shown,
     told_step,
 )
 from specweave.operations.load_testing.imports.lines import Lines
+from specweave.operations.load_testing.wording import one_line
 
 MARK = re.compile(r"^finished in \S+, [\d.]+ req/s, ", re.MULTILINE)
 
@@ -88,7 +88,7 @@ def read_document(document: dict[str, Any]) -> ImportedResult:
     counts |= {"client": demanded(codes, "4xx", "status_codes"), "server": demanded(codes, "5xx", "status_codes")}
     times = _part(_part(measured, "performance"), "request")
     told = [number(times, key) for key in ("median", "p95", "p99", "max")]
-    version = shown(document["metadata"]["generator"].removeprefix("h2load"), 40)
+    version = one_line(document["metadata"]["generator"].removeprefix("h2load"), 40)
     return _result(
         counts,
         demanded(measured, "duration", "measurements"),

@@ -21,12 +21,12 @@ from specweave.operations.load_testing.imports.figures import (
     demanded,
     measured_step,
     number,
-    shown,
     steps_or_none,
     told_step,
 )
 from specweave.operations.load_testing.imports.lines import Lines
 from specweave.operations.load_testing.statistics import StepMeasurement
+from specweave.operations.load_testing.wording import one_line
 
 _DURATION, _FAILED, _DROPPED, _CHECKS = "http_req_duration", "http_req_failed", "dropped_iterations", "checks"
 _COUNTED_FROM = "the sending of a request"
@@ -154,7 +154,7 @@ def _duration_s(document: Mapping[str, Any], requests: Mapping[str, Any], made: 
 def _version(document: Mapping[str, Any]) -> str | None:
     metadata = document.get("metadata")
     version = metadata.get("k6Version") if isinstance(metadata, dict) else None
-    return shown(version, 40) or None if isinstance(version, str) else None
+    return one_line(version, 40) or None if isinstance(version, str) else None
 
 
 class _Tags(msgspec.Struct):
@@ -213,7 +213,7 @@ def read_points(lines: Lines, slow_s: float) -> ImportedResult:
             # k6 gives a request the time of its end.
             start_s = data.time.timestamp() - latency_s
             scenarios.setdefault(tags.scenario, Requests.none()).add(start_s, latency_s, _cause(tags))
-            target = target or shown(tags.url, 200) or None
+            target = target or one_line(tags.url, 200) or None
         except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
             raise NotUnderstoodError(f"it is no point of k6: {error}", lines.number) from error
     unsent = sum(dropped.values())

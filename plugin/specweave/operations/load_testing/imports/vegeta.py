@@ -20,10 +20,10 @@ from specweave.operations.load_testing.imports.figures import (
     demanded,
     measured_step,
     number,
-    shown,
     told_step,
 )
 from specweave.operations.load_testing.imports.lines import Lines
+from specweave.operations.load_testing.wording import one_line
 
 _COUNTED_FROM = "the sending of a request, which follows a schedule"
 _WORKERS = (
@@ -108,7 +108,7 @@ def read_results(lines: Lines, slow_s: float) -> ImportedResult:
             made.add(result.timestamp.timestamp(), result.latency / 1e9, _cause(result.code, result.error))
         except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
             raise NotUnderstoodError(f"it is no result of vegeta: {error}", lines.number) from error
-        target = target or shown(result.url, 200) or None
+        target = target or one_line(result.url, 200) or None
     return _of_results(made, target, slow_s)
 
 
@@ -129,7 +129,7 @@ def read_rows(lines: Lines, slow_s: float) -> ImportedResult:
             if len(row) < _FEWEST_COLUMNS:
                 raise NotUnderstoodError(f"a result has {_FEWEST_COLUMNS} columns or more, this one {len(row)}")
             made.add(int(row[0]) / 1e9, int(row[2]) / 1e9, _cause(int(row[1]), row[5]))
-            target = target or (shown(row[10], 200) if len(row) > 10 else None)  # noqa: PLR2004 - the column of the URL
+            target = target or (one_line(row[10], 200) if len(row) > 10 else None)  # noqa: PLR2004 - the column of the URL
     except (csv.Error, ValueError, OverflowError) as error:
         raise NotUnderstoodError(f"it is no result of vegeta: {error}", lines.number) from error
     return _of_results(made, target, slow_s)

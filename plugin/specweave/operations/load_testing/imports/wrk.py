@@ -11,10 +11,10 @@ from specweave.operations.load_testing.imports.figures import (
     NotUnderstoodError,
     Told,
     milliseconds,
-    shown,
     told_step,
 )
 from specweave.operations.load_testing.statistics import StepMeasurement
+from specweave.operations.load_testing.wording import one_line
 
 MARK = re.compile(r"^Running \S+ test @ ", re.MULTILINE)
 
@@ -56,7 +56,7 @@ def read_text(text: str) -> ImportedResult:
         format="text",
         loop="open" if is_wrk2 else "closed",
         counted_from="the intended start of a request" if is_wrk2 else "the sending of a request",
-        target=shown(target[1], 200) if target else None,
+        target=one_line(target[1], 200) if target else None,
         steps=tuple(steps),
         remarks=tuple(remarks),
     )
