@@ -29,3 +29,10 @@ def test_a_long_line_is_cut_and_does_not_push_the_bar_off_a_narrow_terminal() ->
     assert "x" * 200 not in shown
     assert "…" in shown
     assert "━" in shown
+
+
+def test_a_message_cannot_steer_the_terminal() -> None:
+    shown = drawn(100, Progress("serves \x1b]0;owned\x07 v1\x9b2J", 0.5))
+    assert "\x1b]0" not in shown
+    assert "\x9b" not in shown
+    assert "serves \ufffd]0;owned\ufffd v1\ufffd2J" in shown

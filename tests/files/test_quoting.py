@@ -154,3 +154,11 @@ def test_a_text_that_pretends_to_be_something_else_is_quoted_as_its_text() -> No
             return "__import__('os')"
 
     assert quoting.python(Liar("honest")) == '"honest"'
+
+
+@given(TEXT)
+def test_a_terminal_gets_nothing_that_it_obeys_and_every_line_as_it_is(text: str) -> None:
+    shown = quoting.terminal(text)
+    assert not [one for one in shown.replace("\r\n", "\n") if unicodedata.category(one) == "Cc" and one not in "\n\t"]
+    assert len(shown) == len(text)
+    assert all(one in {other, "\ufffd"} for one, other in zip(shown, text, strict=True))

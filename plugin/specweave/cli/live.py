@@ -11,6 +11,7 @@ from rich.text import Text
 
 from specweave.cli.output import Report
 from specweave.command import Progress
+from specweave.files.quoting import terminal
 
 # Drawing costs time of the machine that may be under test.
 _A_SECOND = 4
@@ -57,7 +58,7 @@ def live(console: Console | None = None) -> Iterator[Report]:
             display.rows = moment.rows
             display.update(
                 task,
-                description=moment.message,
+                description=terminal(moment.message),
                 total=None if moment.fraction is None else 1.0,
                 completed=moment.fraction or 0.0,
                 visible=True,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from specweave.errors import SpecweaveError
+from specweave.files.quoting import terminal
 from specweave.files.sending import sendable
 from specweave.registry import ENTRIES
 
@@ -97,8 +98,11 @@ def progress() -> Iterator[Report]:
 
 
 def _typed(text: str) -> str:
-    """Slash commands as they are typed in a shell: `/ml:load-test 0043` becomes `specweave ml load-test 0043`."""
-    return _SLASH.sub(lambda found: "specweave " + found["command"].replace(":", " "), text)
+    """Slash commands as they are typed in a shell: `/ml:load-test 0043` becomes `specweave ml load-test 0043`.
+
+    What a server or a file said may stand in it, and must not steer the terminal.
+    """
+    return _SLASH.sub(lambda found: "specweave " + found["command"].replace(":", " "), terminal(text))
 
 
 def _lines() -> Report:
@@ -111,7 +115,7 @@ def _lines() -> Report:
         if kind == last and fraction is not None and shown <= fraction < shown + _TENTH:
             return
         if kind != last or fraction is not None:
-            click.echo(moment.message, err=True)
+            click.echo(terminal(moment.message), err=True)
         last, shown = kind, fraction or 0.0
 
     return report

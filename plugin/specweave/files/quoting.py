@@ -18,6 +18,7 @@ _ENTITY = re.compile(r"&(?=#|[A-Za-z])")
 _MARKDOWN_ALWAYS = re.compile(r"([\\`*\[\]<|~])")
 _MARKDOWN_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 _MARKDOWN_LEADING = re.compile(r"^([#+\-=>:])|^(\d{1,9})([.)])(?=\s|$)")
+_STEERING = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -111,6 +112,11 @@ def message(value: object) -> str:
     """What a program said: the first line as text, further ones, such as the end of a log, as a block of code."""
     first, _, rest = str(value).strip().partition("\n")
     return markdown(first) + (f"\n\n{code_block(rest)}" if rest.strip() else "")
+
+
+def terminal(text: str) -> str:
+    """Text that a terminal only shows: control characters but line breaks and tabs become replacement characters."""
+    return _STEERING.sub("\ufffd", text)
 
 
 def _longest_run(text: str) -> int:
