@@ -129,7 +129,7 @@ class LoadTestResult(Result):
             return self._generation()
         if self.planned:
             return self._plan()
-        from specweave.operations.load_testing.wording import milliseconds  # noqa: PLC0415 - a listing must stay cheap
+        from specweave.operations.load_testing.wording import achieved, milliseconds  # noqa: PLC0415 - start-up
 
         lines = [
             "Load Test Results:",
@@ -139,7 +139,7 @@ class LoadTestResult(Result):
         ]
         for step in self.steps:
             times = [milliseconds(value) for value in (step.p50_ms, step.p95_ms, step.p99_ms, step.max_ms)]
-            cells = [f"{step.rps:g}", f"{step.achieved_rps:.4g}", *times, f"{step.error_rate:.2%}"]
+            cells = [f"{step.rps:g}", achieved(step.achieved_rps), *times, f"{step.error_rate:.2%}"]
             lines.append(f"| {' | '.join(cells)} |")
         errors = [
             f"- {step.rps:g} RPS: " + ", ".join(f"{count} {cause}" for cause, count in step.errors.items())

@@ -72,11 +72,12 @@ def test_a_service_without_processor_time_is_saturated_by_it() -> None:
 @pytest.mark.parametrize(
     ("was", "why"),
     [
-        (Was(p95=900, achieved=800, cpu=0.2), "its processor has room (20% of one core), so what they wait for is"),
         (
-            Was(p95=900, achieved=800, cpu=0.5, others=1.2),
-            "other programs of this machine 120%: the limit may be theirs",
+            Was(p95=900, achieved=800, cpu=0.2),
+            "is busy to 20% of one core only, so what they wait for is something else",
         ),
+        (Was(p95=900, achieved=800, cpu=0.5, others=1.2), "and other programs used 120%: they may be the limit"),
+        (Was(p95=900, achieved=800, cpu=0.7), "is busy to 70% of one core: what comes in bursts waits for it"),
         (Was(p95=900, achieved=800, cpu=None), "what it used of its machine is not known here"),
         (Was(p95=900, cpu=0.4), "It is not saturated: it answers all of them, but later"),
         (Was(errors=0.3), "It fails, most by `status 503`"),
@@ -90,7 +91,7 @@ def test_what_the_service_lacks_is_told_from_what_it_only_seems_to(was: Was, why
 def test_processes_beyond_the_cores_add_nothing_to_what_is_full() -> None:
     busy = Was(p95=900, achieved=800, cpu=0.98, processes=4)
     assert "its processor is the limit" in said(step(500, Was()), step(1_000, busy))[1]
-    assert "has room (98% of 4 cores)" in said(step(500, Was()), step(1_000, busy), cores="16")[1]
+    assert "is busy to 98% of 4 cores only" in said(step(500, Was()), step(1_000, busy), cores="16")[1]
 
 
 def test_a_service_that_is_slow_from_the_first_request_on_is_not_called_saturated() -> None:

@@ -21,7 +21,7 @@ from specweave.operations.load_testing.statistics import (
     ServerUse,
     StepMeasurement,
 )
-from specweave.operations.load_testing.wording import figure, interval, milliseconds, time_span
+from specweave.operations.load_testing.wording import achieved, figure, interval, milliseconds, time_span
 from specweave.project import SloSettings
 
 _VERDICTS = {
@@ -147,7 +147,7 @@ def _generator(generator: Generator) -> dict[str, object]:
 def _row(step: StepMeasurement, verdict: str, disturbed: bool, timeout_ms: float | None) -> dict[str, object]:
     return {
         "rate": f"{step.rate:g}",
-        "achieved": f"{step.achieved_rate:.1f}" if step.achieved_rate < 100 else f"{step.achieved_rate:.0f}",  # noqa: PLR2004 - three figures
+        "achieved": achieved(step.achieved_rate),
         "error_rate": f"{step.error_rate:.2%}",
         "verdict": verdict,
         "generator": None if step.generator is None else _generator(step.generator),

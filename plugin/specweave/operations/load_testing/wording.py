@@ -30,6 +30,11 @@ def time_span(seconds: float) -> str:
     return f"{hours} h" + (f" {minutes} min" if minutes else "")
 
 
+def achieved(rate: float) -> str:
+    """Answers a second: `9.5`, `99.9`, `14994`."""
+    return f"{rate:.1f}" if rate < 100 else f"{rate:.0f}"  # noqa: PLR2004 - three figures
+
+
 def figure(value: float) -> str:
     """Three figures of a number that is no count: `0.25`, `42.1`, `12,400`."""
     rounded = float(f"{value:.3g}")
