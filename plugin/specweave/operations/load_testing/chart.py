@@ -159,11 +159,7 @@ def _part_value(part: Interval, style: str) -> float | None:
 
 def _drawn(drawing: _Drawing, slo: SloSettings) -> bytes:
     marks = [mark for _, marks in drawing.lines for mark in marks]
-    values = [
-        *(mark.value for mark in marks),
-        *(bound for mark in marks for bound in mark.bounds or ()),
-        slo.latency_p95_ms,
-    ]
+    values = [*(mark.value for mark in marks), slo.latency_p95_ms]
     low, high, y_marks = _decades([max(value, _SHORTEST_MS) for value in values])
     y = _Axis(low, high, _BOTTOM, _TOP)
     first_entry = _RIGHT - _LEGEND_STEP * len(drawing.legend) + 12
@@ -188,22 +184,19 @@ def _drawn(drawing: _Drawing, slo: SloSettings) -> bytes:
         "slo": {"at": y(slo.latency_p95_ms), "text": f"SLO: P95 {slo.latency_p95_ms:g} ms"},
         "radius": 4 if len(marks) <= _ROOMY else 1.5,
         "lines": [
-            {"style": style, "joined": not drawing.loose, "points": [_point(mark, y) for mark in marks]}
+            {"style": style, "joined": not drawing.loose, "points": [_point(mark, y, (low, high)) for mark in marks]}
             for style, marks in drawing.lines
         ],
     }
     return rendering.render("chart", written)["latency.svg"]
 
 
-def _point(mark: _Mark, y: _Axis) -> dict[str, object]:
-    bounds = None if mark.bounds is None else [y(max(bound, _SHORTEST_MS)) for bound in mark.bounds]
-    return {
-        "x": mark.x,
-        "y": y(max(mark.value, _SHORTEST_MS)),
-        "within": not mark.hollow,
-        "text": mark.text,
-        "bounds": bounds,
-    }
+def _point(mark: _Mark, y: _Axis, between: tuple[float, float]) -> dict[str, object]:
+    # An interval may reach down to zero; the drawing does not follow it there.
+    low, high = between
+    bounds = None if mark.bounds is None else [y(min(max(bound, low), high)) for bound in mark.bounds]
+    value = max(mark.value, _SHORTEST_MS)
+    return {"x": mark.x, "y": y(value), "within": not mark.hollow, "text": mark.text, "bounds": bounds}
 
 
 def _knee(between: tuple[float, float] | None) -> dict[str, object] | None:
