@@ -212,6 +212,14 @@ def test_the_conclusion_names_what_differs_and_passes_what_is_worse_in_nothing()
     assert conclusion(lambda _seed: dearer)[:2] == ("mixed", False)
 
 
+def test_processor_time_alone_does_not_show_that_two_versions_are_alike() -> None:
+    few = [Pair(block(np.full(9, 0.001)), block(np.full(9, 0.009))) for _ in range(4)]
+    assert {found.figure: found.verdict for found in compare_pairs(few)} == {
+        "p50_ms": "too-few", "p95_ms": "too-few", "p99_ms": "too-few", "cpu_us_per_request": "noise"
+    }  # fmt: skip
+    assert conclusion(lambda _seed: few)[:2] == ("unknown", False)
+
+
 def test_the_report_has_every_figure_its_interval_and_the_errors() -> None:
     pairs = [Pair(block(np.full(60, 0.001)), block(np.full(60, 0.002), failed=6)) for _ in range(10)]
     differences = compare_pairs(pairs)

@@ -19,6 +19,7 @@ _NAMES: Mapping[Figure, str] = {
 }
 # What is said first: what the SLO limits, then the rest.
 _ORDER: Sequence[Figure] = ("p95_ms", "error_rate", "p99_ms", "p50_ms", "cpu_us_per_request")
+_LATENCIES: frozenset[Figure] = frozenset({"p50_ms", "p95_ms", "p99_ms"})
 _MOST_NAMED = 3
 _WHOLE_MICROSECONDS = 10
 
@@ -58,7 +59,8 @@ def conclude(
     ranked = sorted(differences, key=lambda found: _ORDER.index(found.figure))
     worse = [found for found in ranked if found.verdict == "worse"]
     better = [found for found in ranked if found.verdict == "better"]
-    noise = [found for found in ranked if found.verdict == "noise"]
+    # That both take as much processor time does not say that they are as fast.
+    noise = [found for found in ranked if found.verdict == "noise" and found.figure in _LATENCIES]
     first, second = versions
     verdict: Literal["better", "worse", "mixed", "noise", "unknown"]
     if worse and better:
