@@ -121,3 +121,25 @@ def test_a_failure_that_callers_had_to_wait_for_counts_in_the_latency_with_its_o
     assert step.service_time.maximum == pytest.approx(10)
     (verdict,) = judge([step], SloSettings(latency_p95_ms=100, error_rate=0.1)).verdicts
     assert verdict == "beyond"
+
+
+def test_requests_under_way_at_once_are_their_rate_times_what_each_takes() -> None:
+    due = np.arange(1_000) / 100
+    moments = {"due": due, "released": due, "sent": due, "done": due + 0.25, "outcome": np.full(1_000, Outcome.CORRECT)}
+    step = summarize(Step(100, 10), moments, StepSummary(10.3, 1.0, 8, 0, 1, {}, 100, 10), slow_s=1)
+    assert step.concurrency == pytest.approx(100 * 0.25, rel=0.03), "Little's law"
+
+
+def test_what_others_used_of_the_machine_is_told_from_what_service_and_generator_used() -> None:
+    due = np.arange(1_000) / 100
+    moments = {"due": due, "released": due, "sent": due, "done": due, "outcome": np.full(1_000, Outcome.CORRECT)}
+    before, after = ServerSample(0.0, 1, 5.0, 10, 100.0), ServerSample(10.0, 1, 9.0, 10, 112.0)
+    summary = StepSummary(10.0, 1.0, 8, 0, 1, {}, 100, 10, server=(before, after))
+    used = summarize(Step(100, 10), moments, summary, slow_s=1).server
+    assert used is not None
+    assert used.others_cpu == pytest.approx((12 - 4 - 1) / 10)
+    samples = tuple(msgspec.structs.replace(sample, machine_cpu_s=0.0) for sample in summary.server)
+    unknown = msgspec.structs.replace(summary, server=samples)
+    used = summarize(Step(100, 10), moments, unknown, slow_s=1).server
+    assert used is not None
+    assert used.others_cpu is None
