@@ -13,7 +13,7 @@ FLAGS = AnswerForm((False, True))
 GRADES = AnswerForm((1, 2, 3))
 VALUE, VALUES = AnswerForm(), AnswerForm(width=2)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["bad", "good", "x"]), inner),
 )
 
@@ -47,6 +47,8 @@ def test_what_a_signature_promises_is_right(form: AnswerForm, answer: dict[str, 
         (CLASSES, {"prediction": "bad", "probability": None}, "probability is None, not from 0 to 1"),
         (CLASSES, {"prediction": "bad", "probability": True}, "probability is True, not from 0 to 1"),
         (CLASSES, {"prediction": "bad", "probabilities": [0.5, 0.5]}, "not one for each class"),
+        (VALUE, {"prediction": 10**400}, "no finite number"),
+        (VALUES, {"prediction": [1.5, -(10**400)]}, "not 2 finite numbers"),
         (CLASSES, {"prediction": "bad", "probabilities": {"bad": 1.0}}, "not one for each class"),
         (CLASSES, {"prediction": "bad", "probabilities": {"bad": 1.5, "good": -0.5}}, "not from 0 to 1"),
         (CLASSES, {"prediction": "bad", "probabilities": {"bad": 0.3, "good": 0.3}}, "are 0.6 in sum"),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from specweave.operations.load_testing.answers import find_fault
+from specweave.operations.load_testing.answers import excerpt, find_fault
 from specweave.operations.load_testing.plan import Exchange
 
 GOLDEN = Exchange("{}", {"prediction": "good"}, {"probabilities": {"bad": 0.25, "good": 0.75}, "probability": 0.75})
@@ -65,3 +65,18 @@ def test_a_long_wrong_value_is_shown_in_part() -> None:
     assert fault is not None
     assert len(fault) < 300
     assert "expected 'good'" in fault
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400)])
+def test_an_integer_beyond_every_float_is_a_wrong_answer(number: int) -> None:
+    exchange = Exchange("{}", {"prediction": 1.5}, {"probabilities": {"bad": 0.5}})
+    fault = find_fault(json.dumps({"prediction": number}).encode(), exchange, 1e-5, 1.0)
+    assert fault is not None
+    assert fault.endswith("expected 1.5")
+    answer = json.dumps({"prediction": 1.5, "probabilities": {"bad": number}}).encode()
+    assert find_fault(answer, exchange, 1e-5, 1.0) is not None
+
+
+def test_what_a_report_shows_of_an_answer_cannot_steer_a_terminal() -> None:
+    assert excerpt(b"\x1b]0;owned\x07busy\r\n\xc2\x9b31m \xe2\x80\xaenoitcerid") == "]0;owned busy 31m noitcerid"
+    assert excerpt(b"x" * 300) == "x" * 200 + "…"

@@ -1,6 +1,6 @@
 """What every answer of a service must look like, whatever was asked: for requests whose right answer nobody knows."""
 
-import math
+import sys
 from collections.abc import Mapping
 
 import msgspec
@@ -83,7 +83,8 @@ def _fault_of_probabilities(probabilities: object, form: AnswerForm) -> str | No
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # An integer has no end in JSON; one that is no float is no number of any model.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _is_share(value: object) -> bool:

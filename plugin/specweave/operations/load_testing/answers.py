@@ -35,12 +35,19 @@ def find_fault(answer: bytes, exchange: Exchange, tolerance: float, scale: float
     for field, value in exchange.expected.items():
         if field not in document:
             return f"{field} is missing"
-        if not agrees(document[field], value, tolerance, scale):
+        if not _is_right(document[field], value, tolerance, scale):
             return f"{field} is {_shortened(document[field])}, expected {value!r}"
     for field, value in exchange.expected_if_given.items():
-        if field in document and not agrees(document[field], value, tolerance, scale):
+        if field in document and not _is_right(document[field], value, tolerance, scale):
             return f"{field} is {_shortened(document[field])}, expected {value!r}"
     return find_form_fault(document, exchange.form) if exchange.form else None
+
+
+def _is_right(given: object, expected: object, tolerance: float, scale: float) -> bool:
+    try:
+        return agrees(given, expected, tolerance, scale)
+    except OverflowError:
+        return False  # an integer beyond every float
 
 
 def _shortened(value: object) -> str:
