@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,8 +16,10 @@ from specweave.errors import InvalidInputError
 from specweave.host import RealHost
 from specweave.operations.load_testing import Exchange, Plan, Search, Step, run_load_test
 from specweave.operations.load_testing.judgement import judge
+from specweave.operations.load_testing.plan import schedule
 from specweave.operations.load_testing.search import MOST_PROBES, RateSearch, by_rate
-from specweave.operations.load_testing.statistics import Generator, Percentiles, StepMeasurement
+from specweave.operations.load_testing.statistics import Generator, Percentiles, StepMeasurement, summarize
+from specweave.operations.load_testing.summary import StepSummary
 from specweave.project import Project, SloSettings
 
 SLO = SloSettings(latency_p95_ms=100, error_rate=0.01)
@@ -58,6 +61,51 @@ def test_a_rate_at_which_chance_may_decide_is_probed_three_times_and_the_median_
     assert [found.latency.p95 for found in made if found.rate == 800] == [103, 90, 95]
     assert judge(by_rate(made), SLO).max_rps_within_slo == 800
     assert [found.latency.p95 for found in by_rate(made) if found.rate == 800] == [95]
+
+
+def test_a_rate_near_the_slo_with_too_few_requests_for_an_interval_is_probed_again_and_longer() -> None:
+    def short(rate: float) -> StepMeasurement:
+        return msgspec.structs.replace(probe(rate, 80 if rate <= 40 else 500), p95_interval=None)
+
+    search, asked = RateSearch(Search(40, 10, SLO.latency_p95_ms, SLO.error_rate)), []
+    while step := search.next():
+        asked.append((step.rate, step.duration_s))
+        search.learn(short(step.rate))
+    assert asked[:4] == [(40, 10), (40, 25), (40, 25), (80, 10)]
+    assert [rate for rate, _ in asked].count(80) == 1, "far beyond it is beyond"
+
+
+@pytest.mark.parametrize(
+    ("random", "service_s", "theory"),
+    [
+        # P95 of the time in an M/M/1 queue is -ln 0.05 / (service rate - arrival rate).
+        (True, 0.010, 100 - 2.9957 / 0.1),
+        (True, 0.002, 500 - 2.9957 / 0.1),
+        (False, 0.010, 84.6),  # M/D/1, of two million simulated requests at each of 14 rates
+    ],
+)
+def test_the_limit_of_a_queue_is_found_where_theory_has_it(random: bool, service_s: float, theory: float) -> None:
+    draw, found = np.random.default_rng(1), []
+
+    def measure(step: Step) -> StepMeasurement:
+        due = schedule(step, "poisson", int(draw.integers(2**31)))
+        service = draw.exponential(service_s, len(due)) if random else np.full(len(due), service_s)
+        backlog = np.cumsum(np.concatenate([[0.0], service[:-1] - np.diff(due)]))
+        took = backlog - np.minimum.accumulate(np.minimum(backlog, 0.0)) + service
+        moments = {
+            "due": due, "released": due, "sent": due, "done": due + took, "outcome": np.ones(len(due), int),
+        }  # fmt: skip
+        account = StepSummary(step.duration_s, 0.1, 8, 0, 0, {}, step.rate, step.duration_s)
+        return summarize(step, moments, account, slow_s=SLO.latency_p95_ms / 1e3)
+
+    for _ in range(9):
+        search, made = RateSearch(Search(50, 10, SLO.latency_p95_ms, SLO.error_rate)), []
+        while step := search.next():
+            made.append(measure(step))
+            search.learn(made[-1])
+        found.append(judge(by_rate(made), SLO).max_rps_within_slo or 0.0)
+    assert np.median(found) == pytest.approx(theory, rel=0.06)
+    assert np.std(found) < 0.08 * theory
 
 
 def test_a_rate_at_which_the_generator_was_the_limit_ends_the_search_and_is_not_held_against_the_service() -> None:

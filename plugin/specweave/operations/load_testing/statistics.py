@@ -1,7 +1,7 @@
 """What the moments of a step's requests amount to. Exact quantiles of all values; never averages of percentiles."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from specweave.operations.load_testing.archive import Interval, histogram, timeline
 from specweave.operations.load_testing.outcomes import Outcome, name
 from specweave.operations.load_testing.plan import Step
+from specweave.operations.load_testing.student import two_sided
 from specweave.operations.load_testing.summary import ServerSample, StepSummary
 
 SAMPLES_FOR_P95, SAMPLES_FOR_P99 = 200, 1_000
 SAMPLES_FOR_INTERVAL = 1_000
-_BATCHES = 10
-# Student's t for a two-sided 95 % interval with 9 degrees of freedom.
-_T_OF_NINE = 2.262
+# The fewer, the longer each: at 0.8 load of one server 6,000 requests in 10 are still too much alike (86 % coverage).
+_BATCHES = 5
 SECONDS_FOR_TREND, _SAMPLES_FOR_TREND = 60.0, 20
 # Of the generator itself, lateness at P99; below a millisecond nobody reads it off a table of milliseconds.
 MAX_LATENESS_MS, MAX_LATENESS_OF_P50, NOTICEABLE_LATENESS_MS = 5.0, 0.1, 1.0
@@ -54,8 +54,9 @@ class Generator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How well the engine kept its schedule.
 
     Attributes:
-        lateness: between the intended start and the moment the engine got to the request.
-        cpu: share of one core that it used, 0 to 1.
+        lateness: between the intended start and the moment the engine got to the request; of several workers the worst
+            of each figure.
+        cpu: share of one core that it used, 0 to 1; of several workers the busiest.
         waiting: between that moment and the sending, for want of a free connection; counted in the latency.
         longest_queue: most requests that waited for a connection at once.
         connections, reconnects: dialled before the step, and again during it.
@@ -186,9 +187,11 @@ def percentiles(seconds: Floats) -> Percentiles:
 def p95_interval(seconds: Floats) -> tuple[float, float] | None:
     """95 % confidence interval of P95, milliseconds; None below 1,000 samples.
 
-    Batch means: the values are cut into 10 runs of neighbours, and what the P95 of the runs differ from the P95 of all
+    Batch means: the values are cut into 5 runs of neighbours, and what the P95 of the runs differ from the P95 of all
     gives the width (sectioning; Asmussen and Glynn, Stochastic Simulation, 2007, III.5). Requests that wait in one
-    queue are alike, so intervals from order statistics, which take them for independent, would be too narrow.
+    queue are alike, so intervals from order statistics, which take them for independent, would be too narrow. On
+    simulated queues of one server (M/M/1) with 6,000 requests it holds the truth in 93 % of the runs or more at up to
+    0.7 load, in 92 % at 0.8, in 79 % at 0.9: near the knee only a longer step helps.
 
     Args:
         seconds: in the order of the schedule.
@@ -199,7 +202,7 @@ def p95_interval(seconds: Floats) -> tuple[float, float] | None:
     p95 = float(np.quantile(values, 0.95, method="inverted_cdf"))
     runs = [np.quantile(run, 0.95, method="inverted_cdf") for run in np.array_split(values, _BATCHES)]
     spread = float(np.square(np.subtract(runs, p95)).sum()) / (_BATCHES - 1)
-    half = _T_OF_NINE * (spread / _BATCHES) ** 0.5
+    half = two_sided(0.95, _BATCHES - 1) * (spread / _BATCHES) ** 0.5
     return max(0.0, p95 - half), p95 + half
 
 
@@ -210,7 +213,8 @@ def summarize(
 
     Args:
         step: as planned.
-        moments: `due`, `released`, `sent` (NaN: never), `done` in seconds from the start of the step, and `outcome`.
+        moments: `due`, `released`, `sent` (NaN: never), `done` in seconds from the start of the step, `outcome`, and
+            `worker`, the process that sent it, where there were several.
         summary: the engine's own account.
         slow_s: a failure that took longer than this, in seconds, counts in the latency.
     """
@@ -240,16 +244,37 @@ def summarize(
             Failure(cause, number, summary.samples.get(cause, "")) for cause, number in causes.most_common()
         ),
         generator=Generator(
-            lateness=percentiles(released - due),
-            cpu=summary.cpu_seconds / summary.seconds,
+            lateness=_worst([percentiles((released - due)[of_worker]) for of_worker in _by_worker(moments)]),
+            cpu=(summary.busiest_cpu_seconds or summary.cpu_seconds) / summary.seconds,
             waiting=percentiles((sent - released)[was_sent]),
             longest_queue=summary.longest_queue,
             connections=summary.connections,
             reconnects=summary.reconnects,
         ),
-        cut=summary.cut_after_s is not None,
+        cut=summary.cut_after_s is not None and not summary.interrupted,
+        interrupted=summary.interrupted,
         repeated=summary.repeated,
         server=_server_use(summary, len(due)),
+    )
+
+
+def _by_worker(moments: Mapping[str, NDArray[np.generic]]) -> list[NDArray[np.bool_]]:
+    workers = moments.get("worker", np.zeros(len(moments["due"])))
+    return [workers == worker for worker in np.unique(workers)]
+
+
+def _worst(of_workers: Sequence[Percentiles]) -> Percentiles:
+    """The worst of each figure: a worker that was late is not hidden among others that were not."""
+
+    def worst(values: Iterable[float | None]) -> float | None:
+        return max((value for value in values if value is not None), default=None)
+
+    return Percentiles(
+        samples=min(each.samples for each in of_workers),
+        p50=worst(each.p50 for each in of_workers),
+        p95=worst(each.p95 for each in of_workers),
+        p99=worst(each.p99 for each in of_workers),
+        maximum=worst(each.maximum for each in of_workers),
     )
 
 
