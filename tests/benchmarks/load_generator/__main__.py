@@ -32,7 +32,7 @@ from specweave.operations.load_testing.measurement import describe_machine
 from specweave.operations.load_testing.statistics import StepMeasurement
 
 _COARSE, _FINE = 10_000.0, 2_500.0
-_AIOHTTP_RATES = range(2_000, 20_001, 1_000)
+_AIOHTTP_RATES = range(2_000, 16_001, 2_000)
 _HTTPX_RATES = range(250, 2_001, 250)
 _FIGURE_OF = {"h2load": "h2load", "wrk": "wrk", "Locust FastHttpUser": "locust", "aiohttp": "aiohttp", "httpx": "httpx"}
 
@@ -54,7 +54,7 @@ class Turns:
     million_rate: float
 
 
-WHOLE = Turns(3.0, 3.0, 4.0, 10.0, 20.0, 3.0, 3, 1_000_000, 25_000)
+WHOLE = Turns(2.5, 3.0, 4.0, 10.0, 20.0, 3.0, 3, 1_000_000, 25_000)
 QUICK = Turns(1.5, 1.0, 2.0, 4.0, 10.0, 1.0, 2, 100_000, 25_000)
 
 
@@ -123,8 +123,8 @@ def _print_peer(
 
 def known_times(turns: Turns) -> Figures:
     """The engine against servers whose every answer is known."""
-    steady = truth.compare(1_000, turns.truth_s, arrivals="poisson", freezes=False)
-    stalled = truth.compare(200, turns.stall_s, arrivals="constant", freezes=True)
+    steady = truth.compare(1_000, turns.truth_s, arrivals="poisson", freezes=False, closed_s=turns.peer_s)
+    stalled = truth.compare(200, turns.stall_s, arrivals="constant", freezes=True, closed_s=turns.stall_s)
     print(f"{'ms':44}" + "".join(f"{name:>9}" for name in truth.SHARES))
     _print_truth("5 ms always, 1,000 req/s Poisson", steady)
     _print_truth("5 ms, 500 ms frozen each 5 s, 200 req/s", stalled)

@@ -34,14 +34,13 @@ http {{
 
 @contextmanager
 def fast() -> Iterator[tuple[str, int]]:
-    """A server at the speed of C that answers a small JSON: its name, and its port; without nginx one on httptools."""
+    """A server at the speed of C that answers a small JSON: its name, and its port; without nginx one in Python."""
     port = free_port()
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     with tempfile.TemporaryDirectory() as temporary:
         if program is None:
-            module = "specweave.operations.load_testing.calibration_server"
-            with process([sys.executable, "-P", "-m", module, str(port)], port, SERVER_CORES):
-                yield "httptools on uvloop, for nginx is missing: apt-get install nginx", port
+            with clocked(service_s=0.0) as server:
+                yield "a server in Python, for nginx is missing: apt-get install nginx", server.port
             return
         folder = Path(temporary)
         # As root its workers would run as a user who may not enter that folder.

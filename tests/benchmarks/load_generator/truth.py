@@ -40,8 +40,8 @@ class Comparison:
         return self.error_ms(name) < max(0.3, 0.02 * self.true[name])
 
 
-def compare(rate: float, seconds: float, *, arrivals: Arrivals, freezes: bool) -> Comparison:
-    """The engine, and after it a closed loop, against a server of 5 ms that freezes or does not."""
+def compare(rate: float, seconds: float, *, arrivals: Arrivals, freezes: bool, closed_s: float) -> Comparison:
+    """The engine, and after it a closed loop for `closed_s`, against a server of 5 ms that freezes or does not."""
     every_s, freeze_s = (FREEZE_EVERY_S, FREEZE_S) if freezes else (0.0, 0.0)
     with clocked(service_s=SERVICE_S, every_s=every_s, freeze_s=freeze_s) as server:
         wanted = plan(server.port, Step(rate, seconds), arrivals=arrivals, connections=_CONNECTIONS)
@@ -55,7 +55,7 @@ def compare(rate: float, seconds: float, *, arrivals: Arrivals, freezes: bool) -
         assert exact is not None, "too few requests for that quantile"
         reported[name] = exact
     with clocked(service_s=SERVICE_S, every_s=every_s, freeze_s=freeze_s) as again:
-        closed = closed_loop(again.url, seconds)
+        closed = closed_loop(again.url, closed_s)
     return Comparison(quantiles(server.latencies(offsets)), reported, quantiles(closed))
 
 
