@@ -148,17 +148,23 @@ class LoadTestResult(Result):
         ]
         lines += ["", self.recommendation, ""] + [f"- {note}" for note in self.notes]
         lines += ["", "Errors:", *errors] if errors else []
-        number = self.increment[:4]
-        next_step = (
-            f"Next: `/ml:load-test {number}` tests the package itself; what {self.imported} measured opens no gate."
-            if self.imported
-            else f"Next: `/ml:deploy {number} --environment staging`."
-            if self.passed and self.version
-            else "Next: read the report; a faster model, a lower rate or more instances bring it within the SLO."
-            if not self.passed
-            else "Next: deploy the increment's own package and test that; this was another one."
-        )
-        return "\n".join([*lines, "", f"Report: {self.report}", "", next_step])
+        return "\n".join([*lines, "", f"Report: {self.report}", "", f"Next: {self._next_step()}"])
+
+    def _next_step(self) -> str:
+        number, verdicts = self.increment[:4], {step.verdict for step in self.steps}
+        if self.imported:
+            return f"`/ml:load-test {number}` tests the package itself; what {self.imported} measured opens no gate."
+        if self.passed and self.version:
+            return f"`/ml:deploy {number} --environment staging`."
+        if self.passed:
+            return "deploy the increment's own package and test that; this was another one."
+        if "beyond" in verdicts:
+            return "read the report; a faster model, a lower rate or more instances bring it within the SLO."
+        if "undecided" in verdicts:
+            return "repeat it with a longer `--duration`: there were too few requests to judge."
+        if "generator-limited" in verdicts:
+            return "repeat it on a quiet machine or at a lower rate: the load generator was the limit."
+        return "read the report: it says what is missing."
 
     def _plan(self) -> str:
         lines = [

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 
 from specweave.operations.load_testing.archive import Interval
@@ -112,6 +113,28 @@ def test_where_the_lowest_rate_is_beyond_the_knee_is_below_it() -> None:
     assert said(step(500, Was(p95=300)), step(1_000, Was(p95=900)))[0] == (
         "The knee lies below 500 RPS: P95 is 300ms there, and no request fails."
     )
+
+
+@pytest.mark.parametrize(
+    ("cause", "refused"),
+    [
+        ("status 422", True),
+        ("status 404", True),
+        ("wrong answer", True),
+        ("malformed answer", True),
+        ("status 429", False),
+        ("status 503", False),
+        ("timeout", False),
+    ],
+)
+def test_what_fails_at_any_rate_is_no_knee(cause: str, refused: bool) -> None:
+    failing = msgspec.structs.replace(step(500, Was(errors=0.3)), failures=(Failure(cause, 9_000, ""),))
+    first, second = said(failing, step(1_000, Was()))
+    assert first.startswith("Of the requests at 500 RPS 30.00% fail, most by" if refused else "The knee lies below")
+    assert ("is not known before it is mended" in second) is refused
+    # Where a lower rate goes well, it is the rate after all.
+    failing = msgspec.structs.replace(step(1_000, Was(errors=0.3)), failures=(Failure(cause, 18_000, ""),))
+    assert said(step(500, Was()), failing)[0].startswith("The knee lies between")
 
 
 def test_where_no_rate_is_beyond_the_room_that_is_left_is_estimated() -> None:

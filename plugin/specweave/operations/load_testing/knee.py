@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from specweave.files.quoting import code_span
 from specweave.operations.load_testing.judgement import Judgement
+from specweave.operations.load_testing.outcomes import Outcome, name
 from specweave.operations.load_testing.statistics import ServerUse, StepMeasurement
 from specweave.operations.load_testing.wording import figure, milliseconds
 from specweave.project import SloSettings
@@ -19,6 +20,10 @@ _SATURATED = 0.95
 _FULL, _BUSY = 0.85, 0.6
 # Where so little of the machine is idle, programs may have been in each other's way, whichever core they had.
 _IDLE = 0.3
+_CLIENT_ERRORS = range(400, 500)
+# Request Timeout, Too Early, Too Many Requests.
+_OF_OVERLOAD = frozenset({408, 425, 429})
+_NOT_AS_PROMISED = frozenset({name(Outcome.WRONG_ANSWER), name(Outcome.MALFORMED)})
 
 
 def explain_knee(
@@ -38,9 +43,27 @@ def explain_knee(
     known = machine.get("cores", "")
     cores = int(known) if known.isdecimal() else 1
     held = within[-1] if within else None
+    if beyond and held is None and (cause := _refusal(beyond[0], slo)):
+        failing = (
+            f"Of the requests at {beyond[0].rate:g} RPS {beyond[0].error_rate:.2%} fail, most by {code_span(cause)}"
+        )
+        return [
+            f"{failing}: that is about what is asked or answered, not about how much.",
+            "Where the knee lies is not known before it is mended.",
+        ]
     if beyond:
         return [_between(held, beyond[0]), _cause(held, beyond[0], slo, cores)]
     return [_none_found(judged[0][0], held), _room(held, cores)] if held else []
+
+
+def _refusal(step: StepMeasurement, slo: SloSettings) -> str | None:
+    """What most requests failed by, where that has nothing to do with the rate."""
+    if not step.failures or step.failures[0].count <= slo.error_rate * step.requests:
+        return None
+    cause = step.failures[0].cause
+    status = cause.removeprefix("status ")
+    refused = status.isdecimal() and int(status) in _CLIENT_ERRORS and int(status) not in _OF_OVERLOAD
+    return cause if refused or cause in _NOT_AS_PROMISED else None
 
 
 def _between(held: StepMeasurement | None, beyond: StepMeasurement) -> str:
