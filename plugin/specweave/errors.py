@@ -95,6 +95,10 @@ class InternalError(SpecweaveError):
     exit_status = 70
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, unwound like ctrl-C so that nothing stays half-written and no child is left behind."""
+
+
 _CODES_BY_ERRNO = {
     errno.ENOSPC: "disk-full",
     errno.EDQUOT: "disk-full",

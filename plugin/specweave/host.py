@@ -75,10 +75,12 @@ class Host(Protocol):
         timeout_s: float | None = None,
         on_line: Callable[[str], None] | None = None,
         on_wait: Callable[[], None] | None = None,
+        end_s: float = 0.0,
     ) -> Completed:
         """Run a program to its end; `env` is added to the inherited one; `on_line` sees each line of stderr.
 
-        `on_wait` is called a few times a second meanwhile.
+        `on_wait` is called a few times a second meanwhile. When it is interrupted the program is asked to end and gets
+        `end_s` seconds for it.
         """
 
     def start_daemon(self, argv: Sequence[str], *, cwd: Path, log: Path, env: Mapping[str, str] | None = None) -> int:
@@ -132,11 +134,13 @@ class RealHost:
         timeout_s: float | None = None,
         on_line: Callable[[str], None] | None = None,
         on_wait: Callable[[], None] | None = None,
+        end_s: float = 0.0,
     ) -> Completed:
         """Run a program to its end.
 
         The child gets a process group of its own, which is ended with it on timeout or interruption, and when `on_line`
-        or `on_wait` raises; what it raised is then raised here. It ends with this process, however that ends.
+        or `on_wait` raises; what it raised is then raised here. It ends with this process, however that ends. When it
+        is interrupted it is asked to end and gets `end_s` seconds for it; a second interruption ends it at once.
 
         Raises:
             HostError: `program-missing` when it cannot be started, `timeout` when it takes longer than `timeout_s`.
@@ -160,10 +164,11 @@ class RealHost:
             raise _program_missing(argv[0], str(error.strerror)) from error
         stderr: list[str] = []
         failures: list[BaseException] = []
-        reader = threading.Thread(target=_drain, args=(process, stderr, on_line, failures), daemon=True)
+        end = _Ending(process, end_s)
+        reader = threading.Thread(target=_drain, args=(process, stderr, on_line, failures, end), daemon=True)
         timer = threading.Timer(timeout_s, _end_group, args=(process,)) if timeout_s else None
         ended = threading.Event()
-        watcher = threading.Thread(target=_watch, args=(process, on_wait, failures, ended), daemon=True)
+        watcher = threading.Thread(target=_watch, args=(on_wait, failures, ended, end), daemon=True)
         reader.start()
         watcher.start()
         if timer:
@@ -174,10 +179,11 @@ class RealHost:
             returncode = process.wait()
             reader.join()
         except BaseException:
-            _end_group(process)
-            process.wait()
+            end()
+            _wait(process)
             raise
         finally:
+            end.is_over()
             ended.set()
             watcher.join()
             if timer:
@@ -353,6 +359,7 @@ def _drain(
     lines: list[str],
     on_line: Callable[[str], None] | None,
     failures: list[BaseException],
+    end: Callable[[], None],
 ) -> None:
     assert process.stderr is not None  # noqa: S101 - narrows the type: stderr=PIPE was given
     for line in process.stderr:
@@ -362,21 +369,51 @@ def _drain(
                 on_line(line.rstrip("\n"))
             except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for the process
                 failures.append(error)
-                _end_group(process)
+                end()
 
 
 def _watch(
-    process: subprocess.Popen[str],
     on_wait: Callable[[], None] | None,
     failures: list[BaseException],
     ended: threading.Event,
+    end: Callable[[], None],
 ) -> None:
     while on_wait and not failures and not ended.wait(_WATCH_S):
         try:
             on_wait()
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for the process
             failures.append(error)
-            _end_group(process)
+            end()
+
+
+class _Ending:
+    """Ends a process and its group: asks first where it may take its time."""
+
+    def __init__(self, process: subprocess.Popen[str], end_s: float) -> None:
+        self._process = process
+        self._timer = threading.Timer(end_s, _end_group, args=(process,)) if end_s else None
+
+    def __call__(self) -> None:
+        if self._timer is None:
+            _end_group(self._process)
+        elif not self._timer.ident:
+            # The keeper hands it on to the program.
+            self._process.terminate()
+            self._timer.start()
+
+    def is_over(self) -> None:
+        """The process ended: nothing is left to be killed."""
+        if self._timer:
+            self._timer.cancel()
+
+
+def _wait(process: subprocess.Popen[str]) -> None:
+    try:
+        process.wait()
+    except BaseException:
+        _end_group(process)
+        process.wait()
+        raise
 
 
 def _end_group(process: subprocess.Popen[Any]) -> None:

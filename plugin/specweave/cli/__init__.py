@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 
 from specweave.cli.groups import root
-from specweave.errors import InvalidInputError, explained
+from specweave.errors import InvalidInputError, Terminated, explained
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -57,19 +57,15 @@ def _open_missing_streams() -> None:
             setattr(sys, name, stream)
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, unwound like ctrl-C so that nothing stays half-written and no child is left behind."""
-
-
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise _Terminated
+    raise Terminated
 
 
 def _stopped(stop: BaseException, *, as_json: bool) -> int:
     from specweave.cli import output  # noqa: PLC0415 - start-up
 
     # Click turns every KeyboardInterrupt into Abort and keeps the original as its context.
-    terminated = isinstance(stop, _Terminated) or isinstance(stop.__context__, _Terminated)
+    terminated = isinstance(stop, Terminated) or isinstance(stop.__context__, Terminated)
     with output.perhaps_unheard():
         output.show_stopped("terminated" if terminated else "interrupted", as_json=as_json)
     return TERMINATED if terminated else INTERRUPTED

@@ -1,15 +1,15 @@
 """One HTTP/1.1 connection that carries one request at a time, and the pool that keeps them open."""
 
 import asyncio
-import ssl
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol, TypeVar, cast
 
 import httptools
 
-from specweave.operations.load_testing.outcomes import EngineError, Outcome
+from specweave.operations.load_testing.outcomes import Outcome
 from specweave.operations.load_testing.plan import Target
+from specweave.operations.load_testing.reaching import tls_context, unreachable
 
 # Head and body, and interim answers before them.
 MAX_ANSWER_BYTES = 1_048_576
@@ -197,9 +197,9 @@ class Pool:
             of what an answer costs, and one head is as good as its like.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, ca_file: str | None = None) -> None:
         self._target = target
-        self._tls = ssl.create_default_context() if target.secure else None
+        self._tls = tls_context(ca_file) if target.secure else None
         self._size = 0
         self._open: set[Connection] = set()
         self._dialling: set[asyncio.Task[None]] = set()
@@ -221,16 +221,12 @@ class Pool:
         """Insist on the service being there, by one connection that carries nothing.
 
         Raises:
-            EngineError: `service-unreachable`.
+            OperationError: see `unreachable`.
         """
         try:
             transport, _ = await self._connect(asyncio.Protocol)
         except OSError as error:
-            raise EngineError(
-                "service-unreachable",
-                f"no connection to {self._target.authority}: {str(error) or type(error).__name__}",
-                next_step="check the address and that the service runs",
-            ) from error
+            raise unreachable(self._target, error) from error
         transport.close()
 
     async def close(self) -> None:

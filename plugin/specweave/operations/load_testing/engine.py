@@ -1,17 +1,20 @@
 """The load generator, a process of its own: `python -P -m specweave.operations.load_testing.engine PLAN FOLDER`.
 
-It reads a plan (JSON), writes `step-<k>.npz` with the moments of every request, `summary.json`, and lines of progress
-(JSON) on standard error. A failure is one JSON object on standard error and exit status 1.
+It reads a plan (JSON), writes `summary.json`, of each step as soon as it is done `step-<k>.npz` with the moments of
+every request and `step-<k>.json`, and lines of progress (JSON) on standard error. A failure is one JSON object on
+standard error and exit status 1. On SIGTERM or SIGINT it starts no more requests, waits a second for answers, writes
+what it has and ends with status 143.
 """
 
 import asyncio
-import gc
 import json
 import os
 import platform
+import shutil
+import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,15 +25,14 @@ import uvloop
 
 from specweave.errors import SpecweaveError
 from specweave.operations.load_testing.calibration import calibrate
-from specweave.operations.load_testing.connection import Pool
-from specweave.operations.load_testing.outcomes import EngineError, Outcome
-from specweave.operations.load_testing.plan import Exchange, Plan, Search, Step, Target, parse_target, schedule
+from specweave.operations.load_testing.crew import Crew
+from specweave.operations.load_testing.outcomes import Outcome
+from specweave.operations.load_testing.plan import Plan, Search, Step, parse_target
 from specweave.operations.load_testing.recent import Recent
-from specweave.operations.load_testing.redaction import redact
-from specweave.operations.load_testing.run import Report, Request, Run
+from specweave.operations.load_testing.run import Report
 from specweave.operations.load_testing.server_process import ServerProcesses
 from specweave.operations.load_testing.statistics import is_worth_repeating, summarize
-from specweave.operations.load_testing.summary import Calibration, ServerSample, StepSummary, Summary
+from specweave.operations.load_testing.summary import TERMINATED_STATUS, Calibration, ServerSample, StepSummary, Summary
 
 _WARM_UP_REQUESTS, _WARM_UP_RATE = 40, 100.0
 _SETTLED_FACTOR, _SETTLED_SLACK_S = 2.0, 0.002
@@ -39,73 +41,63 @@ _CALIBRATION_OF_SEARCH = 20_000.0
 _MOST_SAMPLES = 120
 
 
-def render_requests(target: Target, corpus: Sequence[Exchange], headers: Mapping[str, str]) -> tuple[Request, ...]:
-    """The requests as they go over the wire.
-
-    Raises:
-        EngineError: `header-invalid`.
-    """
-    lines = [f"POST {target.path} HTTP/1.1", f"Host: {target.authority}", "User-Agent: specweave-load-test"]
-    lines += ["Accept: application/json", "Content-Type: application/json"]
-    for name, value in headers.items():
-        if not (name + value).isprintable() or not (name + value).isascii():
-            raise EngineError("header-invalid", f"the value of header {name!r} holds characters that HTTP forbids")
-        lines.append(f"{name}: {value}")
-    head = "\r\n".join(lines)
-    requests = []
-    for exchange in corpus:
-        body = exchange.body.encode()
-        requests.append(Request(f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body, exchange))
-    return tuple(requests)
-
-
-def _say_nothing(_fraction: float, _done: int, _failed: int, _recent: Recent | None) -> None:
-    """Warming up is no news."""
-
-
 class Engine:
-    """Does a plan."""
+    """Does a plan.
 
-    def __init__(self, plan: Plan, folder: Path, environment: Mapping[str, str]) -> None:
+    Args:
+        plan: what is done.
+        path: the plan as a file.
+        folder: for the results.
+        environment: see `Worker`.
+    """
+
+    def __init__(self, plan: Plan, path: Path, folder: Path, environment: Mapping[str, str]) -> None:
         self._plan, self._folder = plan, folder
-        target = parse_target(plan.url)
-        headers = {name: environment[variable] for name, variable in plan.header_variables.items()}
-        self._secrets = tuple(headers.values())
-        self._requests = render_requests(target, plan.corpus, headers)
-        self._pool = Pool(target)
-        self._server = ServerProcesses(target)
+        self._crew = Crew(plan, path, folder, environment)
+        self._server = ServerProcesses(parse_target(plan.url))
         self._unhurried_s = 0.0
+        self._is_sending = self._is_interrupted = False
 
-    async def conduct(self) -> Summary:
-        """Run all steps, or search.
+    async def conduct(self) -> bool:
+        """Run all steps, or search; leave what came of each as soon as it is done.
+
+        Returns:
+            Whether it was done, false where `interrupt` ended it.
 
         Raises:
-            EngineError: `service-unreachable`.
+            EngineError: `service-unreachable`, `host-unknown`, `certificate-refused`, `load-generator-failed`.
         """
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None  # noqa: S101 - narrows the type: this is a coroutine of a task
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._interrupt, task)
         try:
+            await self._crew.start()
             calibration = await self._calibrate()
+            _leave(self._folder / "summary.json", Summary(_versions(), calibration))
             await self._warm_up()
-            doing = self._searched(self._plan.search) if self._plan.search else self._planned()
-            steps = [summary async for summary in doing]
+            await (self._search(self._plan.search) if self._plan.search else self._go_through())
+        except asyncio.CancelledError:
+            if not self._is_interrupted:
+                raise
         finally:
-            await self._pool.close()
-        versions = {
-            "python": platform.python_version(),
-            "uvloop": version("uvloop"),
-            "httptools": version("httptools"),
-        }
-        return Summary(tuple(steps), versions, calibration)
+            await self._crew.close()
+        return not self._is_interrupted
+
+    def _interrupt(self, task: "asyncio.Task[bool]") -> None:
+        self._is_interrupted = True
+        if self._is_sending:
+            self._crew.halt(interrupted=True)
+        else:
+            task.cancel()
 
     async def _calibrate(self) -> Calibration | None:
         if self._plan.calibration_port is None:
             return None
-        target = Target(secure=False, host="127.0.0.1", port=self._plan.calibration_port, path="/")
         rates = [step.rate for step in self._plan.steps]
-        # No key is sent to a server that is not the one under test.
-        requests = render_requests(target, [Exchange(exchange.body) for exchange in self._plan.corpus], {})
-        return await calibrate(target, requests, max(rates, default=_CALIBRATION_OF_SEARCH))
+        return await calibrate(self._crew, max(rates, default=_CALIBRATION_OF_SEARCH))
 
-    async def _planned(self) -> AsyncIterator[StepSummary]:
+    async def _go_through(self) -> None:
         """The steps of the plan, until one has no correct answer at all."""
         total = sum(step.duration_s for step in self._plan.steps)
         before = 0.0
@@ -113,14 +105,13 @@ class Engine:
             part = (before / total, step.duration_s / total)
             summary, moments = await self._measure(number, step, part=part)
             before += step.duration_s
-            measured = summarize(step, moments, summary, slow_s=self._plan.timeout_s)
-            if self._plan.repeat_disturbed and is_worth_repeating(measured):
+            measured = None if summary.interrupted else summarize(step, moments, summary, slow_s=self._plan.timeout_s)
+            if measured and self._plan.repeat_disturbed and is_worth_repeating(measured):
                 summary, moments = await self._measure(number, step, part=(before / total, 0.0), again=True)
-            yield summary
-            if not (moments["outcome"] == Outcome.CORRECT).any():
+            if self._is_interrupted or not (moments["outcome"] == Outcome.CORRECT).any():
                 return
 
-    async def _searched(self, wanted: Search) -> AsyncIterator[StepSummary]:
+    async def _search(self, wanted: Search) -> None:
         from specweave.operations.load_testing.search import RateSearch  # noqa: PLC0415 - only a search judges here
 
         search, number = RateSearch(wanted), 0
@@ -128,17 +119,17 @@ class Engine:
         while step := search.next():
             summary, moments = await self._measure(number, step, give_up_s=slow_s)
             number += 1
-            yield summary
+            if self._is_interrupted:
+                return
             search.learn(summarize(step, moments, summary, slow_s=slow_s))
 
     async def _warm_up(self) -> None:
         """Every body at least once, at a low rate; what an answer takes when nothing else is under way."""
-        await self._pool.reach()
+        await self._crew.own.pool.reach()
         search = self._plan.search
         first = Step(search.start, search.duration_s) if search else self._plan.steps[0]
-        await self._pool.resize(self._plan.connections or first.connections)
-        count = max(len(self._requests), _WARM_UP_REQUESTS)
-        self._unhurried_s = await self._probe(count)
+        await self._crew.prepare(self._plan.connections or first.connections)
+        self._unhurried_s = await self._probe(max(len(self._plan.corpus), _WARM_UP_REQUESTS))
 
     async def _settle(self) -> None:
         """Wait until the service answers as it did at first: overload lasts longer than its cause."""
@@ -148,21 +139,8 @@ class Engine:
             pass
 
     async def _probe(self, count: int) -> float:
-        run = self._run([index / _WARM_UP_RATE for index in range(count)])
-        await run.finish()
+        run = await self._crew.own.probe([index / _WARM_UP_RATE for index in range(count)])
         return float(np.median(np.subtract(run.done, run.due)))
-
-    def _run(self, offsets: Sequence[float], report: Report = _say_nothing, *, give_up_s: float | None = None) -> Run:
-        return Run(
-            self._pool,
-            self._requests,
-            offsets,
-            tolerance=self._plan.tolerance,
-            scale=self._plan.scale,
-            timeout_s=self._plan.timeout_s,
-            give_up_s=give_up_s,
-            report=report,
-        )
 
     async def _measure(
         self,
@@ -177,45 +155,55 @@ class Engine:
         connections = self._plan.connections or step.connections
         if (number and self._plan.settle) or again:
             await self._settle()
-        await self._pool.resize(connections)
+        await self._crew.prepare(connections)
         self._server.find()
-        offsets = schedule(step, self._plan.arrivals, self._plan.seed + number).tolist()
-        gc.collect()
-        gc.freeze()
-        gc.disable()
         server = self._server.sample()
         samples: list[ServerSample] = []
         sampling = asyncio.create_task(_sample(self._server, samples, max(1.0, step.duration_s / _MOST_SAMPLES)))
-        dialled, cpu, started = self._pool.dialled, time.process_time(), time.monotonic()
+        started, self._is_sending = time.monotonic(), True
         try:
-            run = self._run(offsets, _reporting(step, part), give_up_s=give_up_s)
-            await run.finish()
+            accounts, moments = await self._crew.send(step, number, _reporting(step, part), give_up_s=give_up_s)
         finally:
-            gc.enable()
-            gc.unfreeze()
+            self._is_sending = False
             sampling.cancel()
         server_after = self._server.sample()
+        cuts = [account.cut_after_s for account in accounts if account.cut_after_s is not None]
         summary = StepSummary(
             seconds=time.monotonic() - started,
-            cpu_seconds=time.process_time() - cpu,
+            cpu_seconds=sum(account.cpu_seconds for account in accounts),
+            busiest_cpu_seconds=max(account.cpu_seconds for account in accounts),
             connections=connections,
-            reconnects=self._pool.dialled - dialled,
-            longest_queue=run.longest_queue,
-            samples={cause: redact(sample, self._secrets) for cause, sample in run.samples.items()},
+            reconnects=sum(account.reconnects for account in accounts),
+            longest_queue=sum(account.longest_queue for account in accounts),
+            samples={cause: sample for account in reversed(accounts) for cause, sample in account.samples.items()},
             rate=step.rate,
             duration_s=step.duration_s,
             repeated=again,
-            cut_after_s=run.cut_after_s,
+            cut_after_s=max(cuts, default=None),
+            interrupted=any(account.interrupted for account in accounts),
             server=(server, *samples, server_after) if server and server_after else (),
         )
-        arrays: dict[str, Any] = {
-            name: np.asarray(getattr(run, name)) - run.start for name in ("due", "released", "done")
-        }
-        sent = np.asarray(run.sent)
-        arrays["sent"] = np.where(sent > 0, sent - run.start, np.nan)
-        arrays["outcome"] = np.asarray(run.outcome)
-        np.savez(self._folder / f"step-{number}.npz", **arrays)
-        return summary, arrays
+        if len(moments["due"]) and not (again and summary.interrupted):
+            # Its account comes last: where there is one, the moments are whole.
+            (self._folder / f"step-{number}.json").unlink(missing_ok=True)
+            np.savez(self._folder / f"step-{number}.npz", **moments)
+            _leave(self._folder / f"step-{number}.json", summary)
+        return summary, moments
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "uvloop": version("uvloop"),
+        "httptools": version("httptools"),
+    }
+
+
+def _leave(path: Path, document: msgspec.Struct) -> None:
+    """Write a result whole: it may be read after this process was killed."""
+    draft = path.with_suffix(".draft")
+    draft.write_bytes(msgspec.json.encode(document))
+    draft.replace(path)
 
 
 async def _sample(server: ServerProcesses, samples: list[ServerSample], pause_s: float) -> None:
@@ -245,22 +233,25 @@ def _reporting(step: Step, part: tuple[float, float] | None) -> Report:
 
 def main(arguments: Sequence[str]) -> int:
     """Do the plan in file `arguments[0]`, results into folder `arguments[1]`; the exit status."""
-    folder = Path(arguments[1])
+    path, folder = Path(arguments[0]), Path(arguments[1])
     try:
-        plan = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=Plan)
+        plan = msgspec.json.decode(path.read_bytes(), type=Plan)
         plan.check()
         if plan.cores and hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, plan.cores)
-        engine = Engine(plan, folder, os.environ)
+            os.sched_setaffinity(0, plan.cores[:1] if plan.workers > 1 else plan.cores)
+        engine = Engine(plan, path, folder, os.environ)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            summary = runner.run(engine.conduct())
+            is_done = runner.run(engine.conduct())
+        if not is_done:
+            print(json.dumps({"interrupted": True}), file=sys.stderr, flush=True)  # noqa: T201 - the engine's protocol
     except SpecweaveError as error:
         print(json.dumps({"error": error.as_dict()}), file=sys.stderr, flush=True)  # noqa: T201 - the engine's protocol
         return 1
     except BrokenPipeError:
-        os._exit(1)  # the starter was killed; an orderly exit would complain about the same pipe again
-    (folder / "summary.json").write_bytes(msgspec.json.encode(summary))
-    return 0
+        # The starter was killed, and nobody will read the results. An orderly exit would complain about the same pipe.
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)
+    return 0 if is_done else TERMINATED_STATUS
 
 
 if __name__ == "__main__":

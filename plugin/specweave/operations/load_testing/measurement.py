@@ -6,24 +6,29 @@ import platform
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
+from itertools import count
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from specweave.command import Context
-from specweave.errors import OperationError
+from specweave.errors import OperationError, Terminated
 from specweave.host import tool_python
-from specweave.operations.load_testing.plan import Plan, Step
+from specweave.operations.load_testing.plan import Floats, Plan, Step
 from specweave.operations.load_testing.progress import follow
 from specweave.operations.load_testing.search import LONGEST_S, MOST_PROBES, by_rate
 from specweave.operations.load_testing.statistics import StepMeasurement, summarize
-from specweave.operations.load_testing.summary import Calibration, Summary
+from specweave.operations.load_testing.summary import TERMINATED_STATUS, Calibration, StepSummary, Summary
+from specweave.operations.load_testing.worker import MOMENTS
 
 _ENGINE = "specweave.operations.load_testing.engine"
 _CALIBRATION_SERVER = "specweave.operations.load_testing.calibration_server"
 _GRACE_S = 120.0
+# An interrupted engine waits a second for answers, and writes what it has.
+_END_S = 8.0
+_CTRL_C, _TERMINATED, CANCELLED = "ctrl-c", "terminated", "cancelled"
 _PAUSE_BETWEEN_STEPS_S = 20.0
 
 
@@ -46,67 +51,144 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interrupted: str | None = None
 
 
-def run_load_test(context: Context, plan: Plan, *, slow_s: float, calibrated: bool = False) -> Measurement:
+def run_load_test(
+    context: Context, plan: Plan, *, slow_s: float, calibrated: bool = False, moments: Floats | None = None
+) -> Measurement:
     """Measure a service that is ready.
+
+    Whoever interrupts it, by ctrl-C, SIGTERM or a receiver of progress that raises `cancelled`, gets what was measured
+    until then, as does whoever loses the engine; see `Measurement.interrupted` and `end_interrupted`. Where nothing was
+    measured yet, the interruption is raised.
 
     Args:
         context: its host runs the engine, its `report` hears of the progress.
         plan: what to do.
         slow_s: what the service may take, in seconds; a request that failed later than that counts in the latency.
         calibrated: learn first what the generator can send on time, in half a second.
+        moments: of a replay, when each request starts: seconds from the start of its step, ascending.
 
     Raises:
         InvalidInputError: the plan cannot be run.
-        OperationError: `service-unreachable`, or `load-generator-failed`.
+        OperationError: `service-unreachable`, `host-unknown`, `certificate-refused`, or `load-generator-failed`.
     """
     plan.check()
-    with tempfile.TemporaryDirectory(prefix="specweave-load-") as temporary, ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix="specweave-load-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
-        if calibrated:
-            plan = stack.enter_context(_calibration_server(context, plan, folder))
-        path = folder / "plan.json"
-        path.write_bytes(msgspec.json.encode(plan))
-        held = (
-            [max(LONGEST_S, plan.search.duration_s)] * MOST_PROBES
-            if plan.search
-            else [step.duration_s for step in plan.steps]
+        if moments is not None:
+            np.save(folder / MOMENTS, moments)
+        with _calibration_server(context, plan, folder) if calibrated else nullcontext(plan) as whole_plan:
+            stop = _run_engine(context, whole_plan, folder)
+        steps = tuple(_measured_steps(folder, slow_s))
+        if stop is not None and not steps:
+            raise stop
+        summary = msgspec.json.decode((folder / "summary.json").read_bytes(), type=Summary)
+    return Measurement(
+        by_rate(steps) if plan.search else steps,
+        describe_machine(),
+        summary.versions,
+        summary.calibration,
+        None if stop is None else reason(stop),
+    )
+
+
+def end_interrupted(measurement: Measurement) -> None:
+    """End as the test did, once what was measured is written down: does nothing where it was whole.
+
+    Raises:
+        KeyboardInterrupt: for ctrl-C; `Terminated` for SIGTERM.
+        OperationError: `cancelled`, or `load-generator-failed`.
+    """
+    reason = measurement.interrupted
+    if reason == _CTRL_C:
+        raise KeyboardInterrupt
+    if reason == _TERMINATED:
+        raise Terminated
+    if reason == CANCELLED:
+        raise OperationError(CANCELLED, "the load test was cancelled; what it had measured is in its report")
+    if reason is not None:
+        raise OperationError(
+            "load-generator-failed",
+            f"the load test ended early: {reason}; what it had measured is in its report",
+            next_step="run it again",
         )
-        longest = sum(duration_s + plan.timeout_s + _PAUSE_BETWEEN_STEPS_S for duration_s in held)
+
+
+def reason(stop: BaseException) -> str:
+    """What `Measurement.interrupted` says of an end before time."""
+    if isinstance(stop, KeyboardInterrupt):
+        return _TERMINATED if isinstance(stop, Terminated) else _CTRL_C
+    assert isinstance(stop, OperationError)  # noqa: S101 - narrows the type: `_run_engine` gives no other
+    return CANCELLED if stop.code == CANCELLED else stop.message
+
+
+def _run_engine(context: Context, plan: Plan, folder: Path) -> KeyboardInterrupt | OperationError | None:
+    """Run the engine; what ended it early, None where nothing did.
+
+    Raises:
+        OperationError: as the engine said.
+    """
+    path = folder / "plan.json"
+    path.write_bytes(msgspec.json.encode(plan))
+    held = (
+        [max(LONGEST_S, plan.search.duration_s)] * MOST_PROBES
+        if plan.search
+        else [step.duration_s for step in plan.steps]
+    )
+    longest = sum(duration_s + plan.timeout_s + _PAUSE_BETWEEN_STEPS_S for duration_s in held)
+    try:
         completed = context.host.run(
             # Neither the caller's directory nor the project may stand in for a module of the tool's.
             [tool_python(), "-P", "-m", _ENGINE, str(path), str(folder)],
             cwd=folder,
             timeout_s=longest + _GRACE_S,
             on_line=follow(context.report),
+            end_s=_END_S,
         )
-        if completed.returncode != 0:
-            raise _failure(completed.stderr, completed.returncode)
-        summary = msgspec.json.decode((folder / "summary.json").read_bytes(), type=Summary)
-        steps = []
-        for number, account in enumerate(summary.steps):
-            with np.load(folder / f"step-{number}.npz") as moments:
-                step = Step(account.rate, account.duration_s)
-                steps.append(summarize(step, dict(moments), account, slow_s=slow_s))
-    return Measurement(
-        by_rate(steps) if plan.search else tuple(steps), describe_machine(), summary.versions, summary.calibration
-    )
+    except KeyboardInterrupt as stop:
+        return stop
+    except OperationError as stop:
+        if stop.code != CANCELLED:
+            raise
+        return stop
+    if completed.returncode == 0:
+        return None
+    if completed.returncode < 0 or completed.returncode == TERMINATED_STATUS:
+        by = "SIGTERM" if completed.returncode > 0 else f"signal {-completed.returncode}"
+        return OperationError("load-generator-failed", f"load generator killed by {by}", next_step="run it again")
+    failure = _failure(completed.stderr, completed.returncode)
+    if failure.code != "load-generator-failed":
+        raise failure
+    return failure
+
+
+def _measured_steps(folder: Path, slow_s: float) -> Iterator[StepMeasurement]:
+    for number in count():
+        path = folder / f"step-{number}.json"
+        if not path.exists():
+            return
+        account = msgspec.json.decode(path.read_bytes(), type=StepSummary)
+        with np.load(path.with_suffix(".npz")) as moments:
+            yield summarize(Step(account.rate, account.duration_s), dict(moments), account, slow_s=slow_s)
 
 
 @contextmanager
 def _calibration_server(context: Context, plan: Plan, folder: Path) -> Iterator[Plan]:
     port = context.host.free_port()
     argv = [tool_python(), "-P", "-m", _CALIBRATION_SERVER, str(port)]
-    cores, _ = split_cores()
+    cores, _ = split_cores(plan.workers)
     with context.host.attached(argv, cwd=folder, log=folder / "calibration.log", cores=cores):
         yield msgspec.structs.replace(plan, calibration_port=port)
 
 
-def split_cores() -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Cores for the server and cores for the engine, apart where there is more than one; both empty for anywhere."""
+def split_cores(workers: int = 1) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Cores for the server, and one for each worker of the engine, apart where there are enough.
+
+    With as many workers as cores the server may run anywhere; both are empty where there is one core alone.
+    """
     if not hasattr(os, "sched_getaffinity"):
         return (), ()
     cores = sorted(os.sched_getaffinity(0))
-    return (tuple(cores[:-1]), tuple(cores[-1:])) if len(cores) > 1 else ((), ())
+    return (tuple(cores[:-workers]), tuple(cores[-workers:])) if len(cores) > 1 else ((), ())
 
 
 def describe_machine() -> dict[str, str]:

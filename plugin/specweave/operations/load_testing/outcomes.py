@@ -17,10 +17,11 @@ class Outcome(IntEnum):
     REFUSED = 6
     RESET = 7
     CLOSED = 8
+    UNFINISHED = 9
 
 
 _NAMES = {
-    Outcome.PENDING: "unfinished",
+    Outcome.PENDING: "pending",
     Outcome.CORRECT: "correct",
     Outcome.WRONG_ANSWER: "wrong answer",
     Outcome.MALFORMED: "malformed answer",
@@ -29,6 +30,7 @@ _NAMES = {
     Outcome.REFUSED: "connection refused",
     Outcome.RESET: "connection reset",
     Outcome.CLOSED: "connection closed before the answer",
+    Outcome.UNFINISHED: "unfinished when the test was interrupted",
 }
 
 

@@ -16,8 +16,11 @@ from specweave.operations.load_testing.answer_form import AnswerForm
 
 Arrivals = Literal["poisson", "constant", "ramp", "replay"]
 
+Floats = NDArray[np.float64]
+
 MAX_RATE = 100_000.0
 MAX_REQUESTS = 10_000_000
+MAX_WORKERS = 64
 FEWEST_CONNECTIONS, MOST_CONNECTIONS = 4, 256
 
 
@@ -129,6 +132,10 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         parse_target(self.url)
         if not (self.steps or self.search) or not self.corpus:
             raise InvalidInputError("load-test-plan-invalid", "a load test needs a step and a request body")
+        if not 1 <= self.workers <= MAX_WORKERS:
+            raise InvalidInputError("load-test-plan-invalid", f"{self.workers} workers are not 1 to {MAX_WORKERS}")
+        if self.arrivals == "replay" and len(self.steps) != 1:
+            raise InvalidInputError("load-test-plan-invalid", "a replay is one step")
         if self.steps and self.search:
             raise InvalidInputError("load-test-plan-invalid", "a search finds its own steps")
         searched = (Step(self.search.start, self.search.duration_s),) if self.search else ()
@@ -207,7 +214,7 @@ def _invalid(url: str, reason: str) -> InvalidInputError:
     )
 
 
-def schedule(step: Step, arrivals: Arrivals, seed: int) -> NDArray[np.float64]:
+def schedule(step: Step, arrivals: Arrivals, seed: int) -> Floats:
     """When each request of a step starts: seconds from the start of the step, ascending, all below its duration.
 
     Poisson arrivals are drawn with their number given, `step.requests` times independent and uniform: the intended rate

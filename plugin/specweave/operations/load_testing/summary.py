@@ -2,6 +2,9 @@
 
 import msgspec
 
+# Exit status of an engine that ended in good order before its plan did.
+TERMINATED_STATUS = 143
+
 
 class ServerSample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the service's processes have used at one moment.
@@ -26,13 +29,15 @@ class StepSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         seconds: wall-clock time of the step until its last answer.
-        cpu_seconds: processor time of the engine in that time.
+        cpu_seconds: processor time of the engine in that time, of all its workers.
+        busiest_cpu_seconds: of the worker that used most of it; None where one did all.
         connections: how many were asked for.
         reconnects: how many had to be dialled during the step.
         longest_queue: most requests that waited for a connection at once.
         rate, duration_s: as planned.
         repeated: the first try was disturbed.
         cut_after_s: when no more requests were started, seconds from the start; None where all were.
+        interrupted: because somebody ended the test, not because it was clear how the step would end.
         server: what the service had used at the beginning, each second or so, and at the end; empty where it is not on
             this machine.
         samples: the first case of each kind of failure.
@@ -48,6 +53,8 @@ class StepSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     duration_s: float
     repeated: bool = False
     cut_after_s: float | None = None
+    interrupted: bool = False
+    busiest_cpu_seconds: float | None = None
     server: tuple[ServerSample, ...] = ()
 
 
@@ -66,14 +73,12 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The engine's account of a plan.
+    """The engine's account of itself.
 
     Attributes:
-        steps: those that were run; fewer than planned when a step had no correct answer at all.
         versions: of what generated the load.
         calibration: of the generator, where the plan asked for it.
     """
 
-    steps: tuple[StepSummary, ...]
     versions: dict[str, str]
     calibration: Calibration | None = None
