@@ -7,6 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from specweave.command import Result
 from specweave.operations.file_changes import FileChange, described
 
+# What to do after a test that did not pass: the first whose verdict there is.
+_ADVICE = {
+    "beyond": "read the report; a faster model, a lower rate or more instances bring it within the SLO.",
+    "undecided": "repeat it with a longer `--duration`: there were too few requests to judge.",
+    "generator-limited": "repeat it on a quiet machine or at a lower rate: the load generator was the limit.",
+}
+
 
 class LoadTestStep(BaseModel):
     """One rate. Latencies are milliseconds from the intended start, None where there are too few requests for them.
@@ -158,13 +165,8 @@ class LoadTestResult(Result):
             return f"`/ml:deploy {number} --environment staging`."
         if self.passed:
             return "deploy the increment's own package and test that; this was another one."
-        if "beyond" in verdicts:
-            return "read the report; a faster model, a lower rate or more instances bring it within the SLO."
-        if "undecided" in verdicts:
-            return "repeat it with a longer `--duration`: there were too few requests to judge."
-        if "generator-limited" in verdicts:
-            return "repeat it on a quiet machine or at a lower rate: the load generator was the limit."
-        return "read the report: it says what is missing."
+        known = (advice for verdict, advice in _ADVICE.items() if verdict in verdicts)
+        return next(known, "read the report: it says what is missing.")
 
     def _plan(self) -> str:
         lines = [
