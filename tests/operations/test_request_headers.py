@@ -53,3 +53,15 @@ def test_what_cannot_be_sent_is_refused_and_what_was_given_as_a_variable_not_rep
     assert caught.value.code == code
     assert "s3cret" not in str(caught.value)
     assert next(iter(asked))[:7].strip() in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", ["TWO_LINES", "FOREIGN", "PADDED"])
+def test_a_key_that_http_forbids_is_refused_by_the_name_of_its_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv("PADDED", " s3cret ")
+    with pytest.raises(InvalidInputError) as caught:
+        header_variables({}, variable)
+    assert caught.value.code == "header-invalid"
+    assert caught.value.next_step == f"correct the variable {variable}"
+    assert "s3cret" not in str(caught.value)

@@ -43,12 +43,16 @@ def header_variables(asked: Mapping[str, str], key_variable: str | None = None) 
                 f"what was given for {name} is no environment variable that is set",
                 next_step=f"put the value into a variable and name that: export TOKEN=…; --header {name}=TOKEN",
             )
-        value = os.environ[variable]
-        if not value.isascii() or not value.isprintable() or value != value.strip():
-            raise _invalid(f"the value in the variable for {name} holds characters that HTTP forbids, or outer blanks")
         found[name] = variable
     if key_variable and KEY_HEADER.lower() not in {name.lower() for name in found}:
         found[KEY_HEADER] = key_variable
+    for name, value in header_values(found).items():
+        if not value.isascii() or not value.isprintable() or value != value.strip():
+            raise InvalidInputError(
+                "header-invalid",
+                f"the value in the variable for {name} holds characters that HTTP forbids, or blanks around it",
+                next_step="correct the variable" + (f" {key_variable}" if found[name] == key_variable else ""),
+            )
     return found
 
 
