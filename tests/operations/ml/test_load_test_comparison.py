@@ -2,9 +2,13 @@
 
 import hashlib
 import shutil
+import signal
+import subprocess
+import sys
 import zipfile
 
 import msgspec
+import psutil
 import pytest
 from tests.operations.ml.credit_service import run
 
@@ -212,3 +216,29 @@ def test_a_version_that_does_not_become_ready_ends_it_and_nothing_is_recorded(
     assert caught.value.code == "service-not-ready"
     assert "the model cannot be loaded" in caught.value.message
     assert not (equipped.folder / "reports").exists()
+
+
+@pytest.mark.measures
+def test_what_was_whole_when_somebody_ends_it_is_reported_as_a_part(context: Context, equipped: Increment) -> None:
+    add_version(context, SECOND)
+    argv = [sys.executable, "-m", "specweave", "ml", "load-test", "0001", "--compare", f"{FIRST},{SECOND}"]
+    with subprocess.Popen(
+        [*argv, "--rps", "40", "--duration", "4s"], cwd=context.project.root, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "round 2 of 4" in line and "answered" in line:
+                descendants = psutil.Process(process.pid).children(recursive=True)
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+    assert process.returncode == 130, rest
+    _, alive = psutil.wait_procs(descendants, 20)
+    assert not alive
+    report = evidence.newest(equipped, "load-test-comparison")
+    assert report is not None
+    assert not report.passed
+    assert (report.data["interrupted"], len(report.data["pairs"])) == ("ctrl-c", 1)
+    assert report.data["conclusion"]["verdict"] == "unknown"
+    page = (equipped.folder / "reports" / f"{report.stem}.md").read_text()
+    assert "**Partial**: interrupted (ctrl-c) after 1 pair of blocks." in page

@@ -133,7 +133,8 @@ def row_of(difference: Difference) -> dict[str, str]:
 def _notes(pairs: Sequence[Pair], differences: Sequence[Difference], interrupted: str | None) -> list[str]:
     notes = []
     if interrupted is not None:
-        notes.append(f"**Partial**: interrupted ({interrupted}) after {len(pairs)} pairs of blocks.")
+        count = f"{len(pairs)} pair" + ("s" if len(pairs) > 1 else "")
+        notes.append(f"**Partial**: interrupted ({interrupted}) after {count} of blocks.")
     hidden = [found for found in differences if found.verdict == "noise" and found.figure == "p95_ms"]
     if hidden:
         widest = max(hidden, key=lambda found: (found.high or 0.0) / (found.first or 1.0))
