@@ -19,7 +19,7 @@ from specweave.operations.file_changes import FileChange, file_changes
 from specweave.operations.load_test_preparation import Prepared, prepare
 from specweave.operations.load_test_request import LoadTestRequest
 from specweave.operations.load_testing import Measurement, Plan, answer_form, redaction
-from specweave.operations.load_testing.locust import Crew, run_locust
+from specweave.operations.load_testing.locust import Swarm, run_locust
 from specweave.operations.load_testing.plan import parse_target
 from specweave.operations.measured_service import sent_key
 from specweave.project import SloSettings
@@ -76,7 +76,7 @@ def run_by_locust(context: Context, prepared: Prepared, plan: Plan, workers_at: 
         context: project, machine, progress.
         prepared: what is tested.
         plan: what to do.
-        workers_at: one word a worker, see `Crew.places`.
+        workers_at: one word a worker, see `Swarm.places`.
 
     Raises:
         InvalidInputError: `arguments-conflict`.
@@ -86,8 +86,8 @@ def run_by_locust(context: Context, prepared: Prepared, plan: Plan, workers_at: 
     lock = resources.folder("templates") / "requirements" / "locust.txt"
     python = service_environment.ensure(context, lock, what="Locust's environment")
     with _folder(prepared, plan) as folder:
-        crew = Crew(python, folder, tuple(workers_at))
-        return run_locust(context, plan, crew, slow_s=prepared.settings.slo.latency_p95_ms / 1e3)
+        swarm = Swarm(python, folder, tuple(workers_at))
+        return run_locust(context, plan, swarm, slow_s=prepared.settings.slo.latency_p95_ms / 1e3)
 
 
 def remark(workers_at: Sequence[str]) -> str:

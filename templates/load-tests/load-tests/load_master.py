@@ -19,16 +19,18 @@ from urllib.parse import urlsplit, urlunsplit
 import numpy as np
 from gevent.queue import Empty, Queue
 from locust.env import Environment
-from locust.runners import STATE_MISSING, MasterRunner
+from locust.runners import MasterRunner
 
-from load_worker import CORRECT
+from load_figures import CORRECT, figures, merged, milliseconds, recent
 
+PLAN = Path(os.environ.get("LOAD_TEST_PLAN", Path(__file__).with_name("plan.json")))
 LEAD_S = 0.1
 SLACK_S = 60.0
+# Locust counts it down from 3, once for each second in which a worker says nothing; a busy one is silent for some.
+LOST = -7
 FEWEST_CONNECTIONS, MOST_CONNECTIONS = 4, 256
 WARM_UP_REQUESTS, WARM_UP_RATE = 40, 100.0
 SETTLED_FACTOR, SETTLED_SLACK_S, SETTLE_DEADLINE_S = 2.0, 0.002, 15.0
-SAMPLES_FOR_P95, SAMPLES_FOR_P99 = 200, 1_000
 SUCCEEDED, BEYOND, FAILED = 0, 1, 2
 
 
@@ -134,8 +136,9 @@ class Master:
         """Have all workers do one step, together."""
         each = share(connections, len(self._workers))
         order = {"step": dict(step), "arrivals": arrivals, "seed": seed, "connections": each}
-        for worker in self._workers:
-            self._say(worker, {**order, "name": f"{step['rate']:g} RPS" if number is not None else "warm-up"})
+        order["name"] = f"{step['rate']:g} RPS" if number is not None else "warm-up"
+        for index, worker in enumerate(self._workers):
+            self._say(worker, order if arrivals != "replay" else {**order, "due": self._replayed(index)})
         self._collect("dialled", SLACK_S)
         begun = time.monotonic()
         for worker in self._workers:
@@ -147,7 +150,8 @@ class Master:
             "began": begun + LEAD_S,
             "ended": time.monotonic(),
             "seconds": max(it["seconds"] for it in done),
-            "cpu_seconds": max(it["cpu_seconds"] for it in done),
+            "cpu_seconds": sum(it["cpu_seconds"] for it in done),
+            "busiest_cpu_seconds": max(it["cpu_seconds"] for it in done),
             "connections": each * len(self._workers),
             "reconnects": sum(it["reconnects"] for it in done),
             "longest_queue": sum(it["longest_queue"] for it in done),
@@ -155,13 +159,18 @@ class Master:
             "lateness_p99_ms": [it["lateness_p99_ms"] for it in done],
         }
 
+    def _replayed(self, index: int) -> bytes:
+        """When the requests of a worker are due, where the plan has moments that were recorded."""
+        moments: Any = np.load(PLAN.with_name("moments.npy"))[index :: len(self._workers)]
+        return bytes(moments.astype(float).tobytes())
+
     def _say(self, worker: Any, data: dict[str, Any]) -> None:
         self._environment.runner.send_message("order", data, worker)
 
     def _collect(self, wanted: str, limit_s: float, number: int | None = None) -> list[dict[str, Any]]:
         """What each worker says of that kind, in the order of the workers."""
         answers: dict[Any, dict[str, Any]] = {}
-        counts: dict[Any, tuple[int, int]] = {}
+        latest: dict[Any, dict[str, Any]] = {}
         deadline = time.monotonic() + limit_s
         while len(answers) < len(self._workers):
             try:
@@ -178,27 +187,35 @@ class Master:
             if wanted in data:
                 answers[worker] = data[wanted]
             elif "ended" in data and number is not None:
-                counts[worker] = (data["ended"], data["failures"])
-                self._report(number, *map(sum, zip(*counts.values(), strict=True)))
+                latest[worker] = data
+                self._report(number, list(latest.values()))
         return [answers[worker] for worker in self._workers]
 
     def _require_workers(self, deadline: float) -> None:
         runner = self._environment.runner
         if isinstance(runner, MasterRunner):
-            present = {client.id for client in runner.clients.all if client.state != STATE_MISSING}
+            present = {client.id for client in runner.clients.all if client.heartbeat > LOST}
             if lost := set(self._workers) - present:
                 raise TestFailedError("worker-lost", f"{len(lost)} of {len(self._workers)} workers ended before it")
         if time.monotonic() > deadline:
             raise TestFailedError("worker-lost", "a worker did not answer in time")
 
-    def _report(self, number: int, done: int, failed: int) -> None:
+    def _report(self, number: int, words: Sequence[Mapping[str, Any]]) -> None:
         steps = self._plan["steps"]
         step, total = steps[number], sum(it["duration_s"] for it in steps)
-        count = due_requests(step)
+        count, done = due_requests(step), sum(word["ended"] for word in words)
         before = sum(it["duration_s"] for it in steps[:number])
-        line = {"rate": step["rate"], "duration_s": step["duration_s"], "requests": count, "done": done}
-        fraction = (before + done / count * step["duration_s"]) / total
-        self._tell({**line, "failed": failed, "fraction": round(fraction, 4)})
+        self._tell(
+            {
+                "rate": step["rate"],
+                "duration_s": step["duration_s"],
+                "requests": count,
+                "done": done,
+                "failed": sum(word["failures"] for word in words),
+                "fraction": round((before + done / count * step["duration_s"]) / total, 4),
+                "recent": recent(words),
+            }
+        )
 
     def _tell(self, line: dict[str, Any]) -> None:
         if self._folder or "error" in line:
@@ -240,32 +257,6 @@ class Master:
         return "\n".join(lines)
 
 
-def merged(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The moments of all workers in the order of the schedule; worker k has each N-th from the k-th on."""
-    count = sum(len(part["outcome"]) // 2 for part in parts)
-    moments = {name: np.empty(count) for name in ("due", "released", "sent", "done")}
-    moments["outcome"] = np.empty(count, np.uint16)
-    for name, values in moments.items():
-        for index, part in enumerate(parts):
-            values[index :: len(parts)] = np.frombuffer(part[name], values.dtype)
-    return moments
-
-
-def figures(step: Mapping[str, Any], moments: Mapping[str, Any]) -> dict[str, Any]:
-    """What the table says of a step; latencies in milliseconds, of all requests, failures with their time too."""
-    latency = np.sort(moments["done"] - moments["due"]) * 1e3
-    correct = moments["outcome"] == CORRECT
-    last = float(moments["done"][correct].max()) if correct.any() else 0.0
-    return {
-        "p50": float(np.quantile(latency, 0.5, method="inverted_cdf")),
-        "p95": float(np.quantile(latency, 0.95, method="inverted_cdf")) if len(latency) >= SAMPLES_FOR_P95 else None,
-        "p99": float(np.quantile(latency, 0.99, method="inverted_cdf")) if len(latency) >= SAMPLES_FOR_P99 else None,
-        "max": float(latency[-1]),
-        "error_rate": 1 - float(correct.mean()),
-        "achieved": int(correct.sum()) / max(step["duration_s"], last),
-    }
-
-
 def due_requests(step: Mapping[str, Any]) -> int:
     """How many requests a step has."""
     start = step.get("start_rate")
@@ -295,8 +286,3 @@ def pin(cores: Iterable[int] | None) -> None:
     """Keep this process on those cores."""
     if cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
-
-
-def milliseconds(value: float | None) -> str:
-    """For people; n/a where there were too few requests."""
-    return "n/a" if value is None else f"{value:.1f} ms"

@@ -7,52 +7,22 @@ was free, *done* when its answer was there or its failure known. Latency is done
 
 import gc
 import math
-import os
-import ssl
 import time
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import gevent
-import msgspec
 import numpy as np
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
-from gevent.pool import Pool
 from gevent.timeout import Timeout
-from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
-from geventhttpclient.url import URL
-from locust.contrib.fasthttp import FastHttpSession
-from locust.env import Environment
-from specweave_runtime.agreement import agrees
 
-from answer_form import AnswerForm, find_form_fault
+from load_client import MALFORMED, TIMEOUT, Client, cause, ending
+from load_figures import CORRECT
 from redaction import redact
 
-UNFINISHED, CORRECT, WRONG_ANSWER, MALFORMED, TIMEOUT, REFUSED, RESET, CLOSED = 0, 1, 2, 3, 5, 6, 7, 8
-NAMES = {
-    UNFINISHED: "unfinished",
-    WRONG_ANSWER: "wrong answer",
-    MALFORMED: "malformed answer",
-    TIMEOUT: "timeout",
-    REFUSED: "connection refused",
-    RESET: "connection reset",
-    CLOSED: "connection closed before the answer",
-}
-ENDINGS: Mapping[type[Exception], int] = {
-    HTTPConnectionClosed: CLOSED,
-    HTTPParseError: MALFORMED,
-    ConnectionResetError: RESET,
-    BrokenPipeError: RESET,
-}
-LOWEST_STATUS = 100
-EXCERPT = 200
-
-
-class UnreachableError(Exception):
-    """No connection could be opened before the test."""
+MOST_RECENT = 250
 
 
 def schedule(step: Mapping[str, Any], arrivals: str, seed: int) -> list[float]:
@@ -79,107 +49,23 @@ def quantile_99_ms(due: Sequence[float], released: Sequence[float]) -> float:
     return float(np.quantile(late, 0.99, method="inverted_cdf")) * 1e3 if len(late) else 0.0
 
 
-def cause(outcome: int) -> str:
-    """How a request ended, for people: `timeout`, `status 503`."""
-    return f"status {outcome}" if outcome >= LOWEST_STATUS else NAMES[outcome]
-
-
-class Client:
-    """The connections of this worker to the service, and what is sent over them.
-
-    Args:
-        environment: hears of each request, for Locust's own statistics.
-        plan: as in plan.json.
-        connections: how many may be open.
-    """
-
-    def __init__(self, environment: Environment, plan: Mapping[str, Any], connections: int) -> None:
-        parts = urlsplit(plan["url"])
-        self.path = parts.path + (f"?{parts.query}" if parts.query else "")
-        self.session: Any = FastHttpSession(
-            f"{parts.scheme}://{parts.netloc}",
-            environment.events.request,
-            user=None,
-            insecure=False,
-            concurrency=connections,
-            max_retries=0,
-            network_timeout=plan["timeout_s"],
-            connection_timeout=plan["timeout_s"],
-            ssl_context_factory=_trusting(plan.get("ca")),
-        )
-        # Callers of an API keep no cookies; and requests go where the plan says, whatever the answers say.
-        agent: Any = self.session.client
-        agent.cookiejar, agent.redirect_response_codes = None, frozenset()
-        values = {name: os.environ[variable] for name, variable in plan["header_variables"].items()}
-        accepted = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        self.headers = {**accepted, "Content-Type": "application/json", **values}
-        self.secrets = tuple(values.values())
-        self.corpus = plan["corpus"]
-        self.bodies = [exchange["body"].encode() for exchange in self.corpus]
-        self.forms = [msgspec.convert(it["form"], AnswerForm) if it.get("form") else None for it in self.corpus]
-        self.tolerance, self.scale, self.timeout_s = plan["tolerance"], plan["scale"], plan["timeout_s"]
-        self.dialled = 0
-        client = agent.clientpool.get_client(URL(plan["url"]))
-        self._pool: Any = client._connection_pool  # noqa: SLF001 - it has no other way to open connections beforehand
-        self._pool.after_connect = self._count
-
-    def dial(self, connections: int) -> None:
-        """Open so many connections: dialling during a step would be counted as latency."""
-        dialling = Pool(32)
-        opened = list(dialling.imap_unordered(self._dialled, range(connections)))
-        for connection in opened:
-            if not isinstance(connection, Exception):
-                self._pool.return_socket(connection)
-        failures = [connection for connection in opened if isinstance(connection, Exception)]
-        if len(failures) == connections:
-            raise UnreachableError(f"{self.session.base_url} cannot be reached: {failures[0]}")
-
-    def _dialled(self, _number: int) -> Any:
-        try:
-            return self._pool.get_socket()
-        except OSError as error:
-            return error
-
-    def _count(self, _connection: object) -> None:
-        self.dialled += 1
-
-    def find_fault(self, place: int, answer: bytes) -> tuple[int, str]:
-        """How a request with a successful status ended, and what is wrong with the answer."""
-        try:
-            document = msgspec.json.decode(answer, type=dict[str, Any])
-        except (msgspec.MsgspecError, RecursionError) as error:
-            return MALFORMED, f"no JSON object: {error}: {_excerpt(answer)}"
-        exchange, form = self.corpus[place], self.forms[place]
-        for field, value in exchange.get("expected", {}).items():
-            if field not in document:
-                return WRONG_ANSWER, f"{field} is missing"
-            if not agrees(document[field], value, self.tolerance, self.scale):
-                return WRONG_ANSWER, f"{field} is {document[field]!r}, expected {value!r}"
-        for field, value in exchange.get("expected_if_given", {}).items():
-            if field in document and not agrees(document[field], value, self.tolerance, self.scale):
-                return WRONG_ANSWER, f"{field} is {document[field]!r}, expected {value!r}"
-        fault = find_form_fault(document, form) if form else None
-        return (WRONG_ANSWER, fault) if fault else (CORRECT, "")
-
-
 class Run:
     """One step of one worker.
 
     Args:
         client: sends the requests.
-        offsets: when the requests of all workers are due, seconds from the start of the step.
+        due: when this worker's requests are, seconds from the start of the step, ascending.
         share: number of this worker, and of how many.
         connections: requests that may be under way at once; more wait in a queue that is counted.
         name: of the step, for Locust's own statistics.
     """
 
     def __init__(
-        self, client: Client, offsets: Sequence[float], share: tuple[int, int], connections: int, name: str
+        self, client: Client, due: Sequence[float], share: tuple[int, int], connections: int, name: str
     ) -> None:
-        index, workers = share
         self._client, self._name = client, name
-        self._slots = range(index, len(offsets), workers)
-        self.due = array("d", offsets[index::workers])
+        self._first, self._workers = share
+        self.due = array("d", due)
         count = len(self.due)
         self.released, self.sent, self.done = (array("d", [math.nan]) * count for _ in range(3))
         self.outcome = array("H", bytes(2 * count))
@@ -187,7 +73,8 @@ class Run:
         self.longest_queue = self.ended = self.failed = self._waiting = 0
         self._free = BoundedSemaphore(connections)
         self._finished = Event()
-        self._start = 0.0
+        self._start = self._said_at = 0.0
+        self._said = 0
 
     def follow(self, lead_s: float) -> dict[str, Any]:
         """Send everything and wait for every end; what the master needs to know of it."""
@@ -216,6 +103,25 @@ class Run:
             "cpu_seconds": time.process_time() - cpu,
             "seconds": time.monotonic() - self._start,
             "start": self._start,
+        }
+
+    def recently(self) -> dict[str, Any]:
+        """How it goes: what ended in all, and some of what ended since this was asked last; milliseconds."""
+        before, now, at = self._said, self.ended, time.monotonic()
+        seconds = at - max(self._said_at, self._start)
+        self._said, self._said_at = now, at
+        # Requests end about in the order in which they were due.
+        places = [
+            place
+            for place in range(before, now, max(1, (now - before) // MOST_RECENT))
+            if not math.isnan(self.done[place]) and not math.isnan(self.released[place])
+        ]
+        return {
+            "ended": now,
+            "failures": self.failed,
+            "rate": (now - before) / seconds if seconds > 0 else 0.0,
+            "latency_ms": [(self.done[place] - self.due[place]) * 1e3 for place in places],
+            "late_ms": [(self.released[place] - self.due[place]) * 1e3 for place in places],
         }
 
     def _send(self, place: int) -> None:
@@ -248,7 +154,7 @@ class Run:
 
     def _exchange(self, place: int, due: float) -> tuple[int, str]:
         client = self._client
-        body = self._slots[place] % len(client.bodies)
+        body = (self._first + place * self._workers) % len(client.bodies)
         with client.session.request(
             "POST",
             client.path,
@@ -260,7 +166,7 @@ class Run:
             self.done[place] = time.monotonic() - self._start
             # Locust's own statistics count from the intended start too.
             response.request_meta["response_time"] = (time.monotonic() - due) * 1e3
-            outcome, reason = _ending(response)
+            outcome, reason = ending(response)
             if outcome == CORRECT:
                 outcome, reason = client.find_fault(body, response.content or b"")
             if outcome == CORRECT:
@@ -280,26 +186,3 @@ class Run:
                 self.samples[cause(outcome)] = redact(reason, self._client.secrets)
         if self.ended == len(self.due):
             self._finished.set()
-
-
-def _ending(response: Any) -> tuple[int, str]:
-    """How a request ended, as far as status and connection say."""
-    status = response.status_code
-    if status:
-        return (CORRECT, "") if status // 100 == 2 else (status, _excerpt(response.content or b""))  # noqa: PLR2004 - success
-    error = getattr(response.error, "original", response.error)
-    if isinstance(error, Timeout | TimeoutError):
-        return TIMEOUT, "the answer did not come in time"
-    found = next((outcome for kind, outcome in ENDINGS.items() if isinstance(error, kind)), REFUSED)
-    return found, f"{type(error).__name__}: {error}"
-
-
-def _excerpt(answer: bytes) -> str:
-    return answer[:EXCERPT].decode("utf-8", "replace") + ("…" if len(answer) > EXCERPT else "")
-
-
-def _trusting(authorities: str | None) -> Callable[..., ssl.SSLContext]:
-    def make(cafile: str | None = None) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=None if authorities else cafile, cadata=authorities)
-
-    return make

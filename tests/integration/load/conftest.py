@@ -4,6 +4,7 @@
 Without these programs it fails: nothing here is skipped.
 """
 
+import itertools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from specweave.host import RealHost
 from specweave.increments.store import Increment
 from specweave.operations import service_environment
 from specweave.operations.load_testing import Plan
-from specweave.operations.load_testing.locust import Crew
+from specweave.operations.load_testing.locust import Swarm
 from specweave.project import Project
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -63,11 +64,14 @@ def node() -> str:
 
 
 @pytest.fixture
-def crew(tmp_path: Path, python: Path) -> Callable[..., Crew]:
-    """Makes a crew that has everything but a plan."""
+def swarm(tmp_path: Path, python: Path) -> Callable[..., Swarm]:
+    """Makes a swarm that has everything but a plan."""
 
-    def make(*places: str, connect_s: float | None = None) -> Crew:
-        return Crew(python, write(tmp_path), places or ("local", "local"), connect_s)
+    def make(*places: str, connect_s: float | None = None) -> Swarm:
+        folder = write(tmp_path / f"swarm-{next(numbers)}")
+        return Swarm(python, folder, places or ("local", "local"), connect_s)
+
+    numbers = itertools.count()
 
     return make
 

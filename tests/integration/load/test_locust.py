@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 from tests.integration.load.conftest import write
+from tests.integration.load.nginx import make_certificate, nginx
 from tests.operations.load_testing.servers import RIGHT, Handler, answer, as_told, serve, stalling, steady
 from tests.operations.ml.credit_service import SLO_MS, identity, run, service
 
@@ -24,11 +25,11 @@ from specweave.errors import OperationError
 from specweave.increments import evidence
 from specweave.increments.store import Increment
 from specweave.operations.load_testing import Exchange, Measurement, Plan, Step, run_load_test
-from specweave.operations.load_testing.locust import Crew, run_locust
+from specweave.operations.load_testing.locust import Swarm, run_locust
 from specweave.operations.load_testing.plan import schedule
 from specweave.operations.load_testing.statistics import is_disturbed
 
-Crews = Callable[..., Crew]
+Swarms = Callable[..., Swarm]
 DEADLINE_S = 60.0
 SLOW_S = 5.0
 GOOD = {"prediction": "good"}
@@ -70,11 +71,11 @@ def test_a_master_and_two_workers_leave_the_usual_report(context: Context, incre
     assert report.data["steps"][1]["server"]["processes"] == 1, "the service runs here, so what it used is known"
 
 
-def test_every_request_is_sent_once_on_the_one_schedule(context: Context, crew: Crews) -> None:
+def test_every_request_is_sent_once_on_the_one_schedule(context: Context, swarm: Swarms) -> None:
     came: list[tuple[float, int]] = []
     step = Step(200, 3)
     with serve(recorded(came)) as server:
-        measurement = run_locust(context, plan(server.url, step, bodies=7, seed=3), crew(), slow_s=SLOW_S)
+        measurement = run_locust(context, plan(server.url, step, bodies=7, seed=3), swarm(), slow_s=SLOW_S)
     moments = came[-step.requests :]
     assert measurement.steps[0].requests == measurement.steps[0].correct == step.requests
     assert len(came) >= step.requests + 40, "before it, each body was sent to warm up"
@@ -87,9 +88,9 @@ def test_every_request_is_sent_once_on_the_one_schedule(context: Context, crew: 
     assert np.median(np.abs(off - np.median(off))) < 0.05, "requests came as the engine would have sent them"
 
 
-def test_a_stall_shows_in_every_request_that_it_delayed(context: Context, crew: Crews) -> None:
+def test_a_stall_shows_in_every_request_that_it_delayed(context: Context, swarm: Swarms) -> None:
     with serve(stalling(0.001, at=100, stall_s=1.0)) as server:
-        measurement = run_locust(context, plan(server.url, Step(100, 4), arrivals="constant"), crew(), slow_s=SLOW_S)
+        measurement = run_locust(context, plan(server.url, Step(100, 4), arrivals="constant"), swarm(), slow_s=SLOW_S)
     (step,) = measurement.steps
     assert step.latency.maximum is not None
     assert step.latency.p95 is not None
@@ -98,12 +99,12 @@ def test_a_stall_shows_in_every_request_that_it_delayed(context: Context, crew: 
     assert step.latency.p95 > 500
 
 
-def test_what_fails_is_counted_by_the_causes_of_the_engine(context: Context, crew: Crews) -> None:
+def test_what_fails_is_counted_by_the_causes_of_the_engine(context: Context, swarm: Swarms) -> None:
     kinds = ["right", "right-chunked", "right-then-close", "status-500", "wrong", "no-json", "no-http", "cut", "reset"]
     corpus = tuple(Exchange(json.dumps({"kind": kind}), GOOD) for kind in [*kinds, "hang"])
     with serve(as_told) as server:
         wanted = Plan(server.url, (Step(40, 2),), corpus, arrivals="constant", timeout_s=1.0)
-        theirs = run_locust(context, wanted, crew(), slow_s=SLOW_S)
+        theirs = run_locust(context, wanted, swarm(), slow_s=SLOW_S)
         ours = run_load_test(context, wanted, slow_s=SLOW_S)
     assert causes(theirs) == causes(ours)
     assert causes(theirs)["timeout"] == 8
@@ -117,10 +118,10 @@ def causes(measurement: Measurement) -> dict[str, int]:
     return {**found, **dict.fromkeys(broken, sum(found.get(cause, 0) for cause in broken))}
 
 
-def test_workers_that_cannot_keep_up_say_so(context: Context, crew: Crews) -> None:
+def test_workers_that_cannot_keep_up_say_so(context: Context, swarm: Swarms) -> None:
     with serve(steady(0.0)) as server:
         wanted = plan(server.url, Step(12_000, 1), connections=32)
-        (step,) = run_locust(context, wanted, crew(), slow_s=SLOW_S).steps
+        (step,) = run_locust(context, wanted, swarm(), slow_s=SLOW_S).steps
     assert step.generator is not None
     assert step.generator.lateness.p99 is not None
     assert step.generator.lateness.p99 > 5
@@ -129,25 +130,25 @@ def test_workers_that_cannot_keep_up_say_so(context: Context, crew: Crews) -> No
     assert step.latency.p95 >= step.generator.lateness.p95, "what was sent late is not taken off the latency"
 
 
-def test_a_test_ends_with_the_step_that_nothing_answers(context: Context, crew: Crews) -> None:
+def test_a_test_ends_with_the_step_that_nothing_answers(context: Context, swarm: Swarms) -> None:
     async def refusing(_body: dict[str, object], writer: asyncio.StreamWriter, _number: int) -> None:
         writer.write(answer({"detail": "overloaded"}, status="503 Service Unavailable"))
 
     with serve(refusing) as server:
-        measurement = run_locust(context, plan(server.url, Step(50, 1), Step(100, 1)), crew(), slow_s=SLOW_S)
+        measurement = run_locust(context, plan(server.url, Step(50, 1), Step(100, 1)), swarm(), slow_s=SLOW_S)
     assert [failure.cause for failure in measurement.steps[0].failures] == ["status 503"]
     assert "overloaded" in measurement.steps[0].failures[0].sample
     assert len(measurement.steps) == 1
 
 
 def test_a_key_reaches_the_service_and_nothing_that_is_written(
-    context: Context, crew: Crews, monkeypatch: pytest.MonkeyPatch
+    context: Context, swarm: Swarms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def repeating(_body: dict[str, object], writer: asyncio.StreamWriter, _number: int) -> None:
         writer.write(answer({"detail": f"no such key: {os.environ['TENANT_KEY']}"}, status="401 Unauthorized"))
 
     monkeypatch.setenv("TENANT_KEY", "k3y-of-the-tenant")
-    made = crew()
+    made = swarm()
     with serve(repeating) as server:
         wanted = plan(server.url, Step(20, 1), header_variables={"X-Tenant": "TENANT_KEY"})
         (step,) = run_locust(context, wanted, made, slow_s=SLOW_S).steps
@@ -157,15 +158,26 @@ def test_a_key_reaches_the_service_and_nothing_that_is_written(
     assert not [path for path in written if b"k3y-of" in path.read_bytes()]
 
 
-def test_a_service_that_nobody_reaches_is_an_error_with_a_code(context: Context, crew: Crews) -> None:
+def test_a_service_that_nobody_reaches_is_an_error_with_a_code(context: Context, swarm: Swarms) -> None:
     url = f"http://127.0.0.1:{context.host.free_port()}/predict"
     with pytest.raises(OperationError, match="cannot be reached") as caught:
-        run_locust(context, plan(url), crew(), slow_s=SLOW_S)
+        run_locust(context, plan(url), swarm(), slow_s=SLOW_S)
     assert caught.value.code == "service-unreachable"
 
 
+def test_a_certificate_is_verified_by_every_worker(context: Context, swarm: Swarms, tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    with nginx(tmp_path, certificate, '{"prediction": "good"}') as url:
+        trusting = plan(url, Step(50, 1), ca_file=str(certificate))
+        (step,) = run_locust(context, trusting, swarm(), slow_s=SLOW_S).steps
+        assert step.correct == 50, step.failures
+        with pytest.raises(OperationError) as caught:
+            run_locust(context, plan(url, Step(50, 1)), swarm(), slow_s=SLOW_S)
+    assert caught.value.code == "certificate-refused"
+
+
 def test_a_worker_on_another_machine_is_started_by_the_command_that_is_said(
-    context: Context, crew: Crews, tmp_path_factory: pytest.TempPathFactory
+    context: Context, swarm: Swarms, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = write(tmp_path_factory.mktemp("elsewhere"))
     started: list[subprocess.Popen[bytes]] = []
@@ -178,21 +190,21 @@ def test_a_worker_on_another_machine_is_started_by_the_command_that_is_said(
             started.append(subprocess.Popen(words[1:], cwd=folder, env={**os.environ, name: value, "PATH": path}))
 
     with serve(steady(0.001)) as server:
-        made = crew("local", "127.0.0.1")
+        made = swarm("local", "127.0.0.1")
         measurement = run_locust(context.with_report(start), plan(server.url, Step(60, 2)), made, slow_s=SLOW_S)
     assert len(started) == 1
     assert started[0].wait(DEADLINE_S) == 0, "it ends with the test"
     assert measurement.steps[0].correct == 120
 
 
-def test_a_worker_that_does_not_come_is_waited_for_no_longer_than_said(context: Context, crew: Crews) -> None:
+def test_a_worker_that_does_not_come_is_waited_for_no_longer_than_said(context: Context, swarm: Swarms) -> None:
     with serve(steady(0.001)) as server, pytest.raises(OperationError, match=r"on 127\.0\.0\.1") as caught:
-        run_locust(context, plan(server.url), crew("local", "127.0.0.1", connect_s=3), slow_s=SLOW_S)
+        run_locust(context, plan(server.url), swarm("local", "127.0.0.1", connect_s=3), slow_s=SLOW_S)
     assert caught.value.code == "workers-missing"
 
 
-def test_what_was_done_before_a_worker_was_lost_is_kept(context: Context, crew: Crews) -> None:
-    made = crew()
+def test_what_was_done_before_a_worker_was_lost_is_kept(context: Context, swarm: Swarms) -> None:
+    made = swarm()
 
     def end_one(progress: Progress) -> None:
         if progress.message.startswith("60 RPS") and len(workers_of(made)) == 2:
@@ -203,11 +215,11 @@ def test_what_was_done_before_a_worker_was_lost_is_kept(context: Context, crew: 
         measurement = run_locust(context.with_report(end_one), wanted, made, slow_s=SLOW_S)
     assert [step.rate for step in measurement.steps] == [50]
     assert measurement.interrupted is not None
-    assert "1 of 2 workers" in measurement.interrupted
+    assert "of 2 workers ended" in measurement.interrupted
 
 
-def test_what_was_done_before_an_interruption_is_kept_and_nothing_runs_on(context: Context, crew: Crews) -> None:
-    made = crew()
+def test_what_was_done_before_an_interruption_is_kept_and_nothing_runs_on(context: Context, swarm: Swarms) -> None:
+    made = swarm()
 
     def interrupt(progress: Progress) -> None:
         if progress.message.startswith("60 RPS"):
@@ -221,11 +233,11 @@ def test_what_was_done_before_an_interruption_is_kept_and_nothing_runs_on(contex
     assert not workers_of(made)
 
 
-def workers_of(crew: Crew) -> list[psutil.Process]:
+def workers_of(swarm: Swarm) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["cwd", "cmdline"]):
         words = process.info["cmdline"] or []
-        if process.info["cwd"] == str(crew.folder) and words[:1] == [str(crew.python)] and "--worker" in words:
+        if process.info["cwd"] == str(swarm.folder) and words[:1] == [str(swarm.python)] and "--worker" in words:
             found.append(process)
     return found
 

@@ -18,7 +18,7 @@ import numpy as np
 from specweave.command import Context, Progress
 from specweave.errors import OperationError
 from specweave.host import Completed
-from specweave.operations.load_testing.measurement import Measurement, describe_machine
+from specweave.operations.load_testing.measurement import CANCELLED, Measurement, describe_machine, reason
 from specweave.operations.load_testing.plan import Plan, Step, parse_target
 from specweave.operations.load_testing.progress import follow
 from specweave.operations.load_testing.server_process import ServerProcesses
@@ -38,7 +38,7 @@ _ENVIRONMENT = {"GEVENT_BACKEND": "select", "PYTHONDONTWRITEBYTECODE": "1", "PYT
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class Swarm:
     """What drives the load.
 
     Attributes:
@@ -69,6 +69,7 @@ class _Account(msgspec.Struct, frozen=True):
     ended: float
     seconds: float
     cpu_seconds: float
+    busiest_cpu_seconds: float
     connections: int
     reconnects: int
     longest_queue: int
@@ -80,14 +81,14 @@ class _Summary(msgspec.Struct, frozen=True):
     versions: dict[str, str]
 
 
-def run_locust(context: Context, plan: Plan, crew: Crew, *, slow_s: float) -> Measurement:
+def run_locust(context: Context, plan: Plan, swarm: Swarm, *, slow_s: float) -> Measurement:
     """Measure a service that is ready, with Locust.
 
     Args:
         context: its host runs master and local workers, its `report` hears of the progress, and of the command that
             starts each worker elsewhere.
         plan: what to do; it has steps.
-        crew: who does it.
+        swarm: who does it.
         slow_s: what the service may take, in seconds; a request that failed later than that counts in the latency.
 
     Returns:
@@ -96,37 +97,31 @@ def run_locust(context: Context, plan: Plan, crew: Crew, *, slow_s: float) -> Me
     Raises:
         InvalidInputError: the plan cannot be run.
         HostError: `host-unknown`.
-        KeyboardInterrupt: it was interrupted before the first step was done.
+        KeyboardInterrupt: it was interrupted before the first step was done; as with `run_load_test`.
         OperationError: `workers-missing` where not all came in time, `worker-lost`, `service-unreachable`,
-            `load-generator-failed`.
+            `host-unknown`, `certificate-refused`, `load-generator-failed`.
     """
     plan.check()
-    results = crew.folder / "results"
+    results = swarm.folder / "results"
     results.mkdir()
-    (crew.folder / "plan.json").write_bytes(msgspec.json.encode(plan))
+    (swarm.folder / "plan.json").write_bytes(msgspec.json.encode(plan))
     port = context.host.free_port()
     server = _Watched(plan)
-    logs = [crew.folder / f"worker-{number}.log" for number, place in enumerate(crew.places) if place == LOCAL]
+    logs = [swarm.folder / f"worker-{number}.log" for number, place in enumerate(swarm.places) if place == LOCAL]
     with ExitStack() as stack:
         for log in logs:
-            argv = [*_locust(crew), "--worker", "--master-host", _LOOPBACK, "--master-port", str(port)]
+            argv = [*_locust(swarm), "--worker", "--master-host", _LOOPBACK, "--master-port", str(port)]
             stack.enter_context(
-                context.host.attached(argv, cwd=crew.folder, log=log, env=_ENVIRONMENT, cores=plan.cores)
+                context.host.attached(argv, cwd=swarm.folder, log=log, env=_ENVIRONMENT, cores=plan.cores)
             )
-        for place in crew.elsewhere:
+        for place in swarm.elsewhere:
             context.report(Progress(elsewhere(context, place, port)))
-        try:
-            completed = _lead(context, plan, crew, port=port, results=results, server=server)
-        except KeyboardInterrupt:
-            if not _has_steps(results):
-                raise
-            return _read(results, server, slow_s=slow_s, interrupted="ctrl-c")
-    if completed.returncode in _DONE and (results / _SUMMARY).is_file():
-        return _read(results, server, slow_s=slow_s)
-    failure = _failure(completed, crew, logs)
-    if _has_steps(results):
-        return _read(results, server, slow_s=slow_s, interrupted=failure.message)
-    raise failure
+        stop = _lead(context, plan, swarm, port=port, results=results, server=server)
+    if stop is None or _has_steps(results):
+        return _read(results, server, slow_s=slow_s, interrupted=None if stop is None else reason(stop))
+    if isinstance(stop, OperationError) and stop.code == "workers-missing":
+        raise _missing(swarm, logs)
+    raise stop
 
 
 def elsewhere(context: Context, place: str, port: int) -> str:
@@ -138,26 +133,37 @@ def elsewhere(context: Context, place: str, port: int) -> str:
     )
 
 
-def _locust(crew: Crew) -> list[str]:
-    return [str(crew.python), "-P", "-m", "locust", "-f", "locustfile.py", "--loglevel", "WARNING"]
+def _locust(swarm: Swarm) -> list[str]:
+    return [str(swarm.python), "-P", "-m", "locust", "-f", "locustfile.py", "--loglevel", "WARNING"]
 
 
-def _lead(context: Context, plan: Plan, crew: Crew, *, port: int, results: Path, server: "_Watched") -> Completed:
-    reached = {_LOOPBACK if place == LOCAL else context.host.address_towards(place) for place in crew.places}
+def _lead(
+    context: Context, plan: Plan, swarm: Swarm, *, port: int, results: Path, server: "_Watched"
+) -> KeyboardInterrupt | OperationError | None:
+    """Run the master; what ended it early, None where nothing did."""
+    reached = {_LOOPBACK if place == LOCAL else context.host.address_towards(place) for place in swarm.places}
     bound = reached.pop() if len(reached) == 1 else _EVERYWHERE
-    connect_s = crew.connect_s or (_CONNECT_ELSEWHERE_S if crew.elsewhere else _CONNECT_S)
-    argv = [*_locust(crew), "--headless", "--only-summary", "--master"]
+    connect_s = swarm.connect_s or (_CONNECT_ELSEWHERE_S if swarm.elsewhere else _CONNECT_S)
+    argv = [*_locust(swarm), "--headless", "--only-summary", "--master"]
     argv += ["--master-bind-host", bound, "--master-bind-port", str(port)]
-    argv += ["--expect-workers", str(len(crew.places)), "--expect-workers-max-wait", f"{connect_s:.0f}"]
+    argv += ["--expect-workers", str(len(swarm.places)), "--expect-workers-max-wait", f"{connect_s:.0f}"]
     held = sum(step.duration_s + plan.timeout_s + _PAUSE_BETWEEN_STEPS_S for step in plan.steps)
-    return context.host.run(
-        argv,
-        cwd=crew.folder,
-        env={**_ENVIRONMENT, "LOAD_TEST_RESULTS": str(results)},
-        timeout_s=connect_s + held + _GRACE_S,
-        on_line=follow(context.report),
-        on_wait=server.look,
-    )
+    try:
+        completed = context.host.run(
+            argv,
+            cwd=swarm.folder,
+            env={**_ENVIRONMENT, "LOAD_TEST_RESULTS": str(results)},
+            timeout_s=connect_s + held + _GRACE_S,
+            on_line=follow(context.report),
+            on_wait=server.look,
+        )
+    except KeyboardInterrupt as stop:
+        return stop
+    except OperationError as stop:
+        if stop.code != CANCELLED:
+            raise
+        return stop
+    return None if completed.returncode in _DONE and _has_steps(results) else _failure(completed)
 
 
 class _Watched:
@@ -195,6 +201,7 @@ def _read(results: Path, server: _Watched, *, slow_s: float, interrupted: str | 
             told = StepSummary(
                 seconds=account.seconds,
                 cpu_seconds=account.cpu_seconds,
+                busiest_cpu_seconds=account.busiest_cpu_seconds,
                 connections=account.connections,
                 reconnects=account.reconnects,
                 longest_queue=account.longest_queue,
@@ -207,7 +214,7 @@ def _read(results: Path, server: _Watched, *, slow_s: float, interrupted: str | 
     return Measurement(tuple(steps), describe_machine(), summary.versions, interrupted=interrupted)
 
 
-def _failure(completed: Completed, crew: Crew, logs: Sequence[Path]) -> OperationError:
+def _failure(completed: Completed) -> OperationError:
     for line in completed.stderr.splitlines():
         try:
             error: Mapping[str, str] = json.loads(line)["error"]
@@ -215,15 +222,19 @@ def _failure(completed: Completed, crew: Crew, logs: Sequence[Path]) -> Operatio
             continue
         return OperationError(error["code"], error["message"], next_step=_NEXT_STEPS.get(error["code"], ""))
     if "Gave up waiting for workers" in completed.stderr:
-        missing = f" on {', '.join(crew.elsewhere)}" if crew.elsewhere else ""
-        said = _end("\n".join(log.read_text("utf-8", "replace") for log in logs if log.exists()))
-        return OperationError(
-            "workers-missing",
-            f"not all of the {len(crew.places)} workers came in time{missing}" + (f": {said}" if said else ""),
-            next_step="start the workers with the command that is said for each, while the master waits",
-        )
+        return OperationError("workers-missing", "not all of the workers came in time")
     said = _end(completed.stderr) or "it said nothing"
     return OperationError("load-generator-failed", f"Locust ended with status {completed.returncode}: {said}")
+
+
+def _missing(swarm: Swarm, logs: Sequence[Path]) -> OperationError:
+    missing = f" on {', '.join(swarm.elsewhere)}" if swarm.elsewhere else ""
+    said = _end("\n".join(log.read_text("utf-8", "replace") for log in logs if log.exists()))
+    return OperationError(
+        "workers-missing",
+        f"not all of the {len(swarm.places)} workers came in time{missing}" + (f": {said}" if said else ""),
+        next_step="start the workers with the command that is said for each, while the master waits",
+    )
 
 
 def _end(text: str) -> str:
@@ -234,4 +245,6 @@ _NEXT_STEPS = {
     "worker-lost": "see why it ended, and give the other machines the time and the memory that it takes",
     "key-missing": "put the key into the environment of each worker, then run the command again",
     "service-unreachable": "see that the service can be reached from every worker",
+    "certificate-refused": "name the authority that vouches for the service with --ca-file",
+    "host-unknown": "see that every worker can resolve the name",
 }
