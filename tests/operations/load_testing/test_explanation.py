@@ -50,11 +50,14 @@ def test_a_rate_that_was_ended_early_says_so() -> None:
     ],
 )
 def test_the_instances_for_a_rate_are_said_with_the_room_that_they_leave(target: float, sentence: str) -> None:
-    assert sentence in explain_instances(judge([step(100), step(500, 400)], SLO), target)
+    assert sentence in explain_instances(judge([step(100), step(140, 400)], SLO), target)
 
 
 def test_where_no_limit_was_found_the_number_of_instances_is_the_most_that_is_needed() -> None:
     assert "run at most 13 instances" in explain_instances(judge([step(100)], SLO), 1_000)
+    assert "run at most 13 instances" in explain_instances(judge([step(100), step(900, 400)], SLO), 1_000), (
+        "nor a close one"
+    )
 
 
 def test_without_a_rate_that_is_held_no_number_of_instances_is_given() -> None:

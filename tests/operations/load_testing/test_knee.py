@@ -61,9 +61,10 @@ def test_a_service_without_processor_time_is_saturated_by_it() -> None:
     overload = Was(p95=9_000, achieved=900, cpu=0.99, concurrency=4_000)
     between, why = said(step(500, Was(p95=12, cpu=0.55, concurrency=3)), step(1_000, overload))
     assert between == (
-        "The knee lies between 500 and 1000 RPS, where P95 goes from 12ms to 9000ms; rates between them were "
-        "not tested."
+        "The knee lies between 500 and 1000 RPS, where P95 goes from 12ms to 9000ms; "
+        "`--find-max` tests rates between them."
     )
+    assert "9000ms; rates between them were not tested." in said(step(700, Was(p95=12)), step(1_000, overload))[0]
     assert why == (
         "It is saturated: of 1,000 requests a second it answers 900, and the rest queue up; 4,000 requests are under "
         "way at once, 3 at 500 RPS; its processor is the limit: 1,100 µs a request on one core allow about 909 RPS."
@@ -156,3 +157,12 @@ def test_one_rate_shows_no_knee() -> None:
 
 def test_nothing_is_said_where_nothing_could_be_judged() -> None:
     assert not said(step(0.5, Was(p95=14)))
+
+
+def test_a_spike_is_told_by_the_rate_before_it() -> None:
+    usual, peak = Was(p95=9), Was(p95=900, achieved=700, cpu=0.99)
+    burst, why = said(step(50, usual), step(1_000, peak), step(50, Was(p95=4)))
+    assert burst == "The spike to 1000 RPS is more than the service holds: P95 goes from 9.0ms to 900ms."
+    assert "its processor is the limit" in why
+    stuck = said(step(50, usual), step(1_000, Was()), step(50, Was(p95=300)))[0]
+    assert stuck == "After the spike the service no longer holds 50 RPS: P95 goes from 9.0ms to 300ms."

@@ -141,6 +141,7 @@ def test_the_knee_is_marked_between_the_last_rate_that_holds_and_the_first_that_
 def test_no_line_leads_through_a_rate_that_was_tested_before_and_after_a_spike() -> None:
     by_rate, _ = drawn([with_course(50, 5, 1), with_course(400, 500, 1), with_course(50, 90, 1)])
     assert not by_rate.findall(f"{SVG}polyline")
+    assert not [shape for shape in by_rate.findall(f"{SVG}rect") if shape.attrib["class"] == "knee"]
     assert len(by_rate.findall(f"{SVG}circle")) == 6
 
 

@@ -8,13 +8,14 @@ from itertools import accumulate
 from specweave.files import rendering
 from specweave.operations.load_testing.archive import Interval
 from specweave.operations.load_testing.judgement import Judgement
+from specweave.operations.load_testing.knee import is_spike
 from specweave.operations.load_testing.statistics import StepMeasurement
 from specweave.operations.load_testing.wording import milliseconds, time_span
 from specweave.project import SloSettings
 
 _WIDTH, _HEIGHT = 760, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 78, 736, 52, 356
-_LEGEND_STEP = 66
+_LEGEND_STEP, _SLO_ENTRY = 66, 160
 _SHORTEST_MS = 0.01
 _NARROWEST_TICK = 52
 _NARROWEST_LABEL = 44
@@ -95,9 +96,9 @@ def rate_chart(steps: Sequence[StepMeasurement], judgement: Judgement, slo: SloS
             for style, label in _QUANTILES
         ],
         x_ticks=_spaced([{"at": x(rate), "text": f"{rate:g}"} for rate in sorted(set(rates))]),
-        knee=(x(held), x(beyond)) if held and beyond and beyond > held else None,
-        # A spike has its first rate twice, and a line through both would say that one follows the other.
-        loose=len(set(rates)) < len(rates),
+        knee=(x(held), x(beyond)) if held and beyond and beyond > held and not is_spike(steps) else None,
+        # A line through what was tested before a spike and after it would say that one follows the other.
+        loose=is_spike(steps),
     )
     return _drawn(drawing, slo)
 
@@ -139,6 +140,7 @@ def _unbroken(
     """The marks of one step; where a part has no value, the line is interrupted."""
     style, label = series
     marks: list[_Mark] = []
+    half = step.duration_s / len(step.timeline) / 2 if step.timeline else 0.0
     for part in step.timeline:
         value = _part_value(part, style)
         if value is None:
@@ -146,7 +148,7 @@ def _unbroken(
                 yield marks
             marks = []
             continue
-        at = round(start + width * part.start_s, 1)
+        at = round(start + width * (part.start_s + half), 1)
         said = f"{label} at {part.start_s:.3g} s of {step.rate:g} RPS: {milliseconds(value)}"
         marks.append(_Mark(at, value, style == "p95" and value > slo.latency_p95_ms, said))
     if marks:
@@ -181,7 +183,11 @@ def _drawn(drawing: _Drawing, slo: SloSettings) -> bytes:
         "y_ticks": [{"at": y(mark), "text": f"{mark:g}"} for mark in y_marks],
         "separators": drawing.separators,
         "knee": _knee(drawing.knee),
-        "slo": {"at": y(slo.latency_p95_ms), "text": f"SLO: P95 {slo.latency_p95_ms:g} ms"},
+        "slo": {
+            "at": y(slo.latency_p95_ms),
+            "text": f"SLO: P95 {slo.latency_p95_ms:g} ms",
+            "x": first_entry - _SLO_ENTRY,
+        },
         "radius": 4 if len(marks) <= _ROOMY else 1.5,
         "lines": [
             {"style": style, "joined": not drawing.loose, "points": [_point(mark, y, (low, high)) for mark in marks]}

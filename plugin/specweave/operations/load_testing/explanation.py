@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from specweave.operations.load_testing.judgement import HEADROOM, Judgement, instances
-from specweave.operations.load_testing.knee import explain_knee
+from specweave.operations.load_testing.knee import WIDE, explain_knee
 from specweave.operations.load_testing.measurement import Measurement
 from specweave.operations.load_testing.statistics import (
     MAX_GENERATOR_CPU,
@@ -54,7 +54,8 @@ def explain_instances(judgement: Judgement, target_rps: float) -> str:
             f"How many instances {target_rps:g} RPS need is not known: this test shows no rate that one of them holds."
         )
     each = target_rps / count
-    most = " at most" if judgement.first_rps_beyond_slo is None else ""
+    beyond = judgement.first_rps_beyond_slo
+    most = " at most" if beyond is None or beyond > WIDE * held else ""
     said = (
         f"For {target_rps:g} RPS run{most} {_counted(count, 'instance')}, each on a machine like this: "
         f"{figure(each)} RPS each, {each / held:.0%} of what one held"

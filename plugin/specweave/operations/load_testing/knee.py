@@ -20,6 +20,8 @@ _SATURATED = 0.95
 _FULL, _BUSY = 0.85, 0.6
 # Where so little of the machine is idle, programs may have been in each other's way, whichever core they had.
 _IDLE = 0.3
+# Of a limit that lies between two rates so far apart little is known.
+WIDE = 1.5
 _CLIENT_ERRORS = range(400, 500)
 # Request Timeout, Too Early, Too Many Requests.
 _OF_OVERLOAD = frozenset({408, 425, 429})
@@ -51,6 +53,8 @@ def explain_knee(
             f"{failing}: that is about what is asked or answered, not about how much.",
             "Where the knee lies is not known before it is mended.",
         ]
+    if beyond and is_spike(steps):
+        return [_burst(steps[0], beyond[-1]), _cause(steps[0], beyond[-1], slo, cores)]
     if beyond:
         return [_between(held, beyond[0]), _cause(held, beyond[0], slo, cores)]
     return [_none_found(judged[0][0], held), _room(held, cores)] if held else []
@@ -66,17 +70,31 @@ def _refusal(step: StepMeasurement, slo: SloSettings) -> str | None:
     return cause if refused or cause in _NOT_AS_PROMISED else None
 
 
+def is_spike(steps: Sequence[StepMeasurement]) -> bool:
+    """Whether a rate was tested before another and again after it: then the two tell of recovery, and of no knee."""
+    return len({step.rate for step in steps}) < len(steps)
+
+
 def _between(held: StepMeasurement | None, beyond: StepMeasurement) -> str:
     p95 = milliseconds(beyond.latency.p95)
     if held is None:
         return f"The knee lies below {beyond.rate:g} RPS: P95 is {p95} there, and {_failing(beyond)}."
-    errors = ""
-    if beyond.error_rate or held.error_rate:
-        errors = f" and the share of errors from {held.error_rate:.2%} to {beyond.error_rate:.2%}"
-    return (
-        f"The knee lies between {held.rate:g} and {beyond.rate:g} RPS, where P95 goes from "
-        f"{milliseconds(held.latency.p95)} to {p95}{errors}; rates between them were not tested."
-    )
+    is_wide = beyond.rate > WIDE * held.rate
+    between = "`--find-max` tests rates between them" if is_wide else "rates between them were not tested"
+    return f"The knee lies between {held.rate:g} and {beyond.rate:g} RPS, where {_rise(held, beyond)}; {between}."
+
+
+def _burst(usual: StepMeasurement, beyond: StepMeasurement) -> str:
+    if beyond.rate == usual.rate:
+        return f"After the spike the service no longer holds {usual.rate:g} RPS: {_rise(usual, beyond)}."
+    return f"The spike to {beyond.rate:g} RPS is more than the service holds: {_rise(usual, beyond)}."
+
+
+def _rise(low: StepMeasurement, high: StepMeasurement) -> str:
+    said = f"P95 goes from {milliseconds(low.latency.p95)} to {milliseconds(high.latency.p95)}"
+    if not (low.error_rate or high.error_rate):
+        return said
+    return f"{said} and the share of errors from {low.error_rate:.2%} to {high.error_rate:.2%}"
 
 
 def _cause(held: StepMeasurement | None, step: StepMeasurement, slo: SloSettings, cores: int) -> str:

@@ -20,6 +20,7 @@ from specweave.operations.load_testing.statistics import (
     Percentiles,
     ServerUse,
     StepMeasurement,
+    is_disturbed,
 )
 from specweave.operations.load_testing.wording import achieved, figure, interval, milliseconds, time_span
 from specweave.project import SloSettings
@@ -63,7 +64,7 @@ def render_report(
     advice, target = recommendation(judgement, slo)
     timeout_ms = None if timeout_s is None else timeout_s * 1e3
     rows = [
-        _row(step, _VERDICTS[verdict], step.rate in judgement.disturbed, timeout_ms)
+        _row(step, _VERDICTS[verdict], is_disturbed(step), timeout_ms)
         for step, verdict in zip(measurement.steps, judgement.verdicts, strict=True)
     ]
     values = {
