@@ -2,11 +2,13 @@
 
 from specweave import slash_line
 from specweave.command import Request
-from specweave.errors import NotFoundError, SpecweaveError
+from specweave.errors import InvalidInputError, NotFoundError, SpecweaveError
 from specweave.increments import deployment, store
 from specweave.increments.deployment import ModelReference
+from specweave.increments.reports import ReportData
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Task
+from specweave_runtime.package import MANIFEST, digest_of_manifest
 
 _INCREMENT_FIELD = "increment"
 _VERSION_FIELD = "version"
@@ -31,6 +33,8 @@ _ANOTHER_ACT = frozenset(
         _VERSION_FIELD,
     },
 )
+# What a service does is shown for one package; the others are about the increment, or say themselves where they went.
+_ABOUT_THE_PACKAGE = frozenset({"create-api", "containerize", "load-test", "deploy"})
 
 
 def is_bound(increment: Increment, task: Task, command: str) -> bool:
@@ -52,6 +56,29 @@ def is_bound(increment: Increment, task: Task, command: str) -> bool:
         return _does(increment, wanted.request, given.request)
     except SpecweaveError:
         return False
+
+
+def shows(increment: Increment, task: Task, report: ReportData) -> bool:
+    """Whether a report is evidence for a task.
+
+    It is when the task's Run line names the same command and every argument in it has the same value there; a run at
+    another place, of another version or at other rates than those the line names or implies is another act. What shows
+    how a service behaves must be about the package that the line means: that of deployment.yaml, where it names none.
+    """
+    if task.run is None or not is_bound(increment, task, report.command):
+        return False
+    if report.operation not in _ABOUT_THE_PACKAGE:
+        return True
+    try:
+        model = model_of(increment, task.run)
+    except InvalidInputError:
+        return False  # nobody can say which package the task is about
+    if model is None:
+        return True
+    if report.package is None or (report.package.name, report.package.version) != (model.name, model.version):
+        return False
+    package = increment.project.state / "models" / model.name / model.version
+    return not (package / MANIFEST).is_file() or digest_of_manifest(package) == report.package.digest
 
 
 def needs_evidence(task: Task) -> bool:

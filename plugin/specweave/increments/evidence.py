@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from specweave.command import Context
-from specweave.errors import InvalidInputError
 from specweave.files import atomic, ledger
 from specweave.files.quoting import json as json_text
 from specweave.increments import binding, criteria, frontmatter_values, life_cycle, repository, store, tasks, test_cases
@@ -25,7 +24,6 @@ from specweave.increments.standings import is_done, is_measured, shown_criteria,
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Outcome, Task
 from specweave_runtime.deployment_state import timestamp
-from specweave_runtime.package import MANIFEST, digest_of_manifest
 
 __all__ = [
     "ATTACHMENT",
@@ -45,15 +43,12 @@ __all__ = [
     "settle",
     "shown_criteria",
     "shown_state",
-    "shows",
     "stand",
     "standing",
     "standings",
 ]
 
 ATTACHMENT = "attachment:"
-# What a service does is shown for one package; the others are about the increment, or say themselves where they went.
-_ABOUT_THE_PACKAGE = frozenset({"create-api", "containerize", "load-test", "deploy"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +88,7 @@ def record(
     began: Task | None = None,
     inputs: Content | None = None,
 ) -> Report:
-    """Leave a report, and the outcome under every task that it is evidence for, see `shows`.
+    """Leave a report, and the outcome under every task that it is evidence for, see `binding.shows`.
 
     Args:
         context: clock, and who asked.
@@ -145,7 +140,7 @@ def record(
             content_digest=about.short,
             content=dict(about.files),
         )
-        done = tuple(task for task in known if task.id == task_id or shows(increment, task, draft))
+        done = tuple(task for task in known if task.id == task_id or binding.shows(increment, task, draft))
         if began is not None:
             done = tuple(replace(task, text_digest=began.text_digest) if task.id == began.id else task for task in done)
         report = draft.model_copy(update={"tasks": {task.id: task.text_digest for task in done}})
@@ -198,29 +193,6 @@ def attach(context: Context, increment: Increment, task_id: str, report: ReportD
         task = tasks.find(increment, task_id)
         then = Content(report.content) if report.content else None
         _mark(context, increment, (task,), report, then)
-
-
-def shows(increment: Increment, task: Task, report: ReportData) -> bool:
-    """Whether a report is evidence for a task.
-
-    It is when the task's Run line names the same command and every argument in it has the same value there; a run at
-    another place, of another version or at other rates than those the line names or implies is another act. What shows
-    how a service behaves must be about the package that the line means: that of deployment.yaml, where it names none.
-    """
-    if task.run is None or not binding.is_bound(increment, task, report.command):
-        return False
-    if report.operation not in _ABOUT_THE_PACKAGE:
-        return True
-    try:
-        model = binding.model_of(increment, task.run)
-    except InvalidInputError:
-        return False  # nobody can say which package the task is about
-    if model is None:
-        return True
-    if report.package is None or (report.package.name, report.package.version) != (model.name, model.version):
-        return False
-    package = increment.project.state / "models" / model.name / model.version
-    return not (package / MANIFEST).is_file() or digest_of_manifest(package) == report.package.digest
 
 
 def reset(context: Context, increment: Increment, task_ids: tuple[str, ...]) -> None:

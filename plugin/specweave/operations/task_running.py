@@ -8,7 +8,7 @@ from specweave.arguments import slash_line
 from specweave.command import Context, Progress
 from specweave.errors import ConflictError, HostError, SpecweaveError
 from specweave.files import quoting
-from specweave.increments import claims, content, evidence, life_cycle, reports, tasks
+from specweave.increments import binding, claims, content, evidence, life_cycle, reports, tasks
 from specweave.increments.store import Increment
 from specweave.increments.tasks import Task
 from specweave.operations import test_running
@@ -254,7 +254,7 @@ def _see_to_evidence(
         # Another process may have left a report meanwhile: only one of this very command is taken for its own.
         if report.command != canonical or report.passed != passed:
             continue
-        if passed and not evidence.shows(increment, bound.task, report):
+        if passed and not binding.shows(increment, bound.task, report):
             return None
         if tasks.find(increment, bound.task.id).evidence != report.page:
             evidence.attach(context, increment, bound.task.id, report)
