@@ -82,7 +82,10 @@ def test_a_service_without_processor_time_is_saturated_by_it() -> None:
         (Was(p95=900, achieved=800, cpu=0.7), "is busy to 70% of one core: what comes in bursts waits for it"),
         (Was(p95=900, achieved=800, cpu=None), "what it used of its machine is not known here"),
         (Was(p95=900, cpu=0.4), "It is not saturated: it answers all of them, but later"),
-        (Was(errors=0.3), "It fails, most by `status 503`"),
+        (
+            Was(errors=0.3),
+            "It fails, most by `status 503`; its processor is busy to 30% of one core, and what it answers",
+        ),
         (Was(p95=900, errors=0.3), "It fails and is late, most by `status 503`"),
     ],
 )
@@ -110,9 +113,9 @@ def test_errors_are_part_of_the_knee_where_there_are_any() -> None:
     assert "and the share of errors from 0.00% to 30.00%;" in said(step(500, Was()), step(1_000, Was(errors=0.3)))[0]
 
 
-def test_where_the_lowest_rate_is_beyond_the_knee_is_below_it() -> None:
+def test_where_the_lowest_rate_is_beyond_no_knee_is_claimed() -> None:
     assert said(step(500, Was(p95=300)), step(1_000, Was(p95=900)))[0] == (
-        "The knee lies below 500 RPS: P95 is 300ms there, and no request fails."
+        "Already the lowest rate, 500 RPS, is beyond the SLO: P95 is 300ms, and no request fails."
     )
 
 
@@ -131,7 +134,7 @@ def test_where_the_lowest_rate_is_beyond_the_knee_is_below_it() -> None:
 def test_what_fails_at_any_rate_is_no_knee(cause: str, refused: bool) -> None:
     failing = msgspec.structs.replace(step(500, Was(errors=0.3)), failures=(Failure(cause, 9_000, ""),))
     first, second = said(failing, step(1_000, Was()))
-    assert first.startswith("Of the requests at 500 RPS 30.00% fail, most by" if refused else "The knee lies below")
+    assert first.startswith("Of the requests at 500 RPS 30.00% fail, most by" if refused else "Already the lowest rate")
     assert ("is not known before it is mended" in second) is refused
     # Where a lower rate goes well, it is the rate after all.
     failing = msgspec.structs.replace(step(1_000, Was(errors=0.3)), failures=(Failure(cause, 18_000, ""),))

@@ -78,7 +78,7 @@ def is_spike(steps: Sequence[StepMeasurement]) -> bool:
 def _between(held: StepMeasurement | None, beyond: StepMeasurement) -> str:
     p95 = milliseconds(beyond.latency.p95)
     if held is None:
-        return f"The knee lies below {beyond.rate:g} RPS: P95 is {p95} there, and {_failing(beyond)}."
+        return f"Already the lowest rate, {beyond.rate:g} RPS, is beyond the SLO: P95 is {p95}, and {_failing(beyond)}."
     is_wide = beyond.rate > WIDE * held.rate
     between = "`--find-max` tests rates between them" if is_wide else "rates between them were not tested"
     return f"The knee lies between {held.rate:g} and {beyond.rate:g} RPS, where {_rise(held, beyond)}; {between}."
@@ -103,8 +103,8 @@ def _cause(held: StepMeasurement | None, step: StepMeasurement, slo: SloSettings
     if step.concurrency is not None:
         before = f", {figure(held.concurrency)} at {held.rate:g} RPS" if held and held.concurrency is not None else ""
         at_once = f"; {figure(step.concurrency)} requests are under way at once{before}"
+    late = (step.latency.p95 or 0.0) > slo.latency_p95_ms
     if step.error_rate > slo.error_rate and step.failures:
-        late = (step.latency.p95 or 0.0) > slo.latency_p95_ms
         said = f"It fails{' and is late' * late}, most by {code_span(step.failures[0].cause)}"
     elif _is_saturated(step):
         said = (
@@ -113,7 +113,7 @@ def _cause(held: StepMeasurement | None, step: StepMeasurement, slo: SloSettings
         )
     else:
         said = "It is not saturated: it answers all of them, but later"
-    return f"{said}{at_once}; {_limit(step, cores)}."
+    return f"{said}{at_once}; {_limit(step, cores, late=late)}."
 
 
 def _is_saturated(step: StepMeasurement) -> bool:
@@ -128,7 +128,7 @@ def _is_saturated(step: StepMeasurement) -> bool:
     return step.correct / answering_s < _SATURATED * step.requests / step.duration_s
 
 
-def _limit(step: StepMeasurement, cores: int) -> str:
+def _limit(step: StepMeasurement, cores: int, *, late: bool) -> str:
     used = step.server
     if used is None:
         return "what it used of its machine is not known here"
@@ -144,6 +144,8 @@ def _limit(step: StepMeasurement, cores: int) -> str:
     idle = cores - used.cpu - others - engine
     if used.cpu + others >= _FULL * room and idle < _IDLE * cores:
         return f"{busy}, and other programs used {others:.0%}: they may be the limit, repeat on a quieter machine"
+    if not late:
+        return f"{busy}, and what it answers is not late: it refuses or breaks, it does not queue"
     if used.cpu >= _BUSY * room:
         return f"{busy}: what comes in bursts waits for it"
     return f"{busy} only, so what they wait for is something else: a lock, a pool, a disk, another service"
