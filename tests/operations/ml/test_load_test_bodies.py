@@ -149,6 +149,14 @@ def test_bodies_that_the_service_does_not_take_are_refused_before_the_load(
     assert evidence.newest(increment, "load-test") is None
 
 
+def test_many_bodies_do_not_make_the_warm_up_long(context: Context, increment: Increment) -> None:
+    rows = "".join(f"{number},fixed\n" for number in range(20_000))
+    (context.project.root / "many.csv").write_text(f"age,job\n{rows}")
+    with serve(service(identity(context))) as server:
+        run(context, rps=50, duration=1, bodies="many.csv", url=server.url)
+    assert len(server.bodies) < 500
+
+
 @pytest.mark.parametrize("status", ["404 Not Found", "405 Method Not Allowed"])
 def test_a_path_that_there_is_not_is_refused_before_the_load(
     context: Context, increment: Increment, status: str

@@ -34,7 +34,7 @@ from specweave.operations.load_testing.server_process import ServerProcesses
 from specweave.operations.load_testing.statistics import is_worth_repeating, summarize
 from specweave.operations.load_testing.summary import TERMINATED_STATUS, Calibration, ServerSample, StepSummary, Summary
 
-_WARM_UP_REQUESTS, _WARM_UP_RATE = 40, 100.0
+_FEWEST_WARM_UP, _MOST_WARM_UP, _WARM_UP_RATE = 40, 200, 100.0
 _SETTLED_FACTOR, _SETTLED_SLACK_S = 2.0, 0.002
 _SETTLE_DEADLINE_S = 15.0
 _CALIBRATION_OF_SEARCH = 20_000.0
@@ -124,18 +124,18 @@ class Engine:
             search.learn(summarize(step, moments, summary, slow_s=slow_s))
 
     async def _warm_up(self) -> None:
-        """Every body at least once, at a low rate; what an answer takes when nothing else is under way."""
+        """Every body once, of many the first ones, at a low rate; what an answer takes when nothing is under way."""
         await self._crew.own.pool.reach()
         search = self._plan.search
         first = Step(search.start, search.duration_s) if search else self._plan.steps[0]
         await self._crew.prepare(self._plan.connections or first.connections)
-        self._unhurried_s = await self._probe(max(len(self._plan.corpus), _WARM_UP_REQUESTS))
+        self._unhurried_s = await self._probe(min(max(len(self._plan.corpus), _FEWEST_WARM_UP), _MOST_WARM_UP))
 
     async def _settle(self) -> None:
         """Wait until the service answers as it did at first: overload lasts longer than its cause."""
         limit = self._unhurried_s * _SETTLED_FACTOR + _SETTLED_SLACK_S
         deadline = time.monotonic() + _SETTLE_DEADLINE_S
-        while await self._probe(_WARM_UP_REQUESTS) > limit and time.monotonic() < deadline:
+        while await self._probe(_FEWEST_WARM_UP) > limit and time.monotonic() < deadline:
             pass
 
     async def _probe(self, count: int) -> float:
