@@ -114,7 +114,7 @@ def _require_alone(request: LoadTestRequest) -> None:
 def _remarks(imported: ImportedResult) -> list[str]:
     source = (
         f"This was measured by {imported.tool}, not by specweave: it is no evidence for the package and opens no gate. "
-        "Whether answers were right, and what answered, is not known."
+        f"What answered is not known, and whether rightly only as far as {imported.tool} was told to look."
     )
     counted = f"Latencies count from {imported.counted_from}."
     return [source, counted, *([_CLOSED_LOOP] if imported.loop == "closed" else []), *imported.remarks]
