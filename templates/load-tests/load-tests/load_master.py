@@ -23,7 +23,6 @@ from locust.runners import MasterRunner
 
 from load_figures import CORRECT, figures, merged, milliseconds, recent
 
-PLAN = Path(os.environ.get("LOAD_TEST_PLAN", Path(__file__).with_name("plan.json")))
 LEAD_S = 0.1
 SLACK_S = 60.0
 # Locust counts it down from 3, once for each second in which a worker says nothing; a busy one is silent for some.
@@ -137,8 +136,8 @@ class Master:
         each = share(connections, len(self._workers))
         order = {"step": dict(step), "arrivals": arrivals, "seed": seed, "connections": each}
         order["name"] = f"{step['rate']:g} RPS" if number is not None else "warm-up"
-        for index, worker in enumerate(self._workers):
-            self._say(worker, order if arrivals != "replay" else {**order, "due": self._replayed(index)})
+        for worker in self._workers:
+            self._say(worker, order)
         self._collect("dialled", SLACK_S)
         begun = time.monotonic()
         for worker in self._workers:
@@ -158,11 +157,6 @@ class Master:
             "samples": {key: text for it in done for key, text in it["samples"].items()},
             "lateness_p99_ms": [it["lateness_p99_ms"] for it in done],
         }
-
-    def _replayed(self, index: int) -> bytes:
-        """When the requests of a worker are due, where the plan has moments that were recorded."""
-        moments: Any = np.load(PLAN.with_name("moments.npy"))[index :: len(self._workers)]
-        return bytes(moments.astype(float).tobytes())
 
     def _say(self, worker: Any, data: dict[str, Any]) -> None:
         self._environment.runner.send_message("order", data, worker)
