@@ -242,6 +242,29 @@ def test_headers_come_from_the_environment_and_their_values_are_written_nowhere(
     assert any("---- ***…" in text for text in written)
 
 
+def test_a_service_that_shows_nothing_without_a_header_is_said_to_want_one(
+    context: Context, increment: Increment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "Bearer s3cret")
+    ready = service(identity(context))
+
+    async def guarded(body: dict[str, object], writer: asyncio.StreamWriter, number: int) -> None:
+        if "bearer s3cret" not in server.heads[-1].lower():
+            writer.write(answer({}, status="401 Unauthorized"))
+        else:
+            await ready(body, writer, number)
+
+    with serve(guarded) as server:
+        with pytest.raises(OperationError) as caught:
+            run(context, rps=50, duration=1, url=server.url)
+        result = run(context, rps=50, duration=1, url=server.url, header={"Authorization": "TOKEN"})
+    assert caught.value.code == "service-unauthorized"
+    assert "/health/ready answers 401" in caught.value.message
+    assert "--header Authorization=TOKEN" in caught.value.next_step
+    assert result.version == "0001-v1"
+    assert result.steps[0].errors == {}
+
+
 def test_a_person_is_told_which_variables_go_to_another_machine(
     context: Context, increment: Increment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

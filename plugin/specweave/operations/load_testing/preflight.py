@@ -16,6 +16,7 @@ from specweave.operations.load_testing.wording import one_line
 _TIMEOUT_S = 10.0
 _MOST_BYTES = 1_048_576
 _EXCERPT, _LONGEST_NAME = 300, 100
+_KEY_WANTED = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN})
 _NO_SUCH_PATH = frozenset({httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED})
 
 
@@ -84,16 +85,13 @@ def look(host: Host, target: Target, body: str, headers: Mapping[str, str], *, i
         asker = _Asker(host, client, headers)
         try:
             ready = asker.ask("GET", f"{target.base}/health/ready")
+            if ready.status in _KEY_WANTED:
+                raise _unauthorized(target, "/health/ready", ready.status)
             if not ready.is_success and ready.status != httpx.codes.NOT_FOUND:
                 raise _not_ready(target, f"/health/ready answers {shown(ready)}")
             first = asker.ask("POST", f"{target.base}{target.path}", body)
-            if first.status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-                raise OperationError(
-                    "service-unauthorized",
-                    f"{target.base}{target.path} answers {first.status}: it demands a key",
-                    next_step="put the key into the environment variable SPECWEAVE_API_KEY, or name the header and the "
-                    "variable that holds it: --header Authorization=TOKEN",
-                )
+            if first.status in _KEY_WANTED:
+                raise _unauthorized(target, target.path, first.status)
             if ready.status == httpx.codes.NOT_FOUND and not first.is_success:
                 raise _not_ready(target, f"{target.path} answers {shown(first)}")
             if first.status in _NO_SUCH_PATH or (insists and not first.is_success):
@@ -121,6 +119,15 @@ def _served(information: _Answer) -> Served:
 def _name(value: object) -> str | None:
     """What a service calls something; None where that is no text, or none but blanks."""
     return (one_line(value, _LONGEST_NAME) or None) if isinstance(value, str) else None
+
+
+def _unauthorized(target: Target, path: str, status: int) -> OperationError:
+    return OperationError(
+        "service-unauthorized",
+        f"{target.base}{path} answers {status}: it demands a key",
+        next_step="put the key into the environment variable SPECWEAVE_API_KEY, or name the header and the variable "
+        "that holds it: --header Authorization=TOKEN",
+    )
 
 
 def _not_ready(target: Target, reason: str) -> OperationError:
