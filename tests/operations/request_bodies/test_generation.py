@@ -57,13 +57,13 @@ def signature(*given_features: Feature) -> Signature:
 def test_the_service_takes_every_row_whatever_the_package_knows(wanted: list[Feature], data: st.DataObject) -> None:
     known = {feature.name: data.draw(distributions()) for feature in wanted if data.draw(st.booleans())}
     types = RowTypes(signature(*wanted))
-    for row in generate(signature(*wanted), Reference(known), 20, 0):
+    for row in generate(signature(*wanted), Reference(features=known), 20, 0):
         assert types.body(row)
 
 
 def test_numbers_follow_their_distribution_and_are_mostly_new() -> None:
     known = Distribution(1000, 0, (0.0, 10.0, 100.0), (900, 100))
-    rows = generate(signature(Feature("x", "number")), Reference({"x": known}), 2_000, 0)
+    rows = generate(signature(Feature("x", "number")), Reference(features={"x": known}), 2_000, 0)
     values = [float(row["x"]) for row in rows if row["x"] is not None]
     assert len(values) == 2_000
     assert all(0 <= value <= 100 for value in values)
@@ -73,14 +73,14 @@ def test_numbers_follow_their_distribution_and_are_mostly_new() -> None:
 
 def test_integers_reach_both_ends_of_their_range() -> None:
     known = Distribution(100, 0, (18.0, 20.5, 23.0), (50, 50))
-    rows = generate(signature(Feature("age", "integer")), Reference({"age": known}), 1_000, 0)
+    rows = generate(signature(Feature("age", "integer")), Reference(features={"age": known}), 1_000, 0)
     assert {row["age"] for row in rows} == {18, 19, 20, 21, 22, 23}
 
 
 def test_categories_come_as_often_as_they_did_and_now_and_then_one_that_nobody_knows() -> None:
     feature = Feature("home", "string", nullable=True, categories=("own", "rent"), unknown_category="accept")
     known = Distribution(900, 100, (), {"own": 800, "rent": 100})
-    rows = generate(signature(feature), Reference({"home": known}), 10_000, 0)
+    rows = generate(signature(feature), Reference(features={"home": known}), 10_000, 0)
     seen = Counter(row["home"] for row in rows)
     assert math.isclose(seen[None], 1_000, rel_tol=0.2)
     assert math.isclose(seen["own"] / seen["rent"], 8, rel_tol=0.2)
@@ -91,7 +91,7 @@ def test_categories_come_as_often_as_they_did_and_now_and_then_one_that_nobody_k
 @pytest.mark.parametrize("nullable", [True, False])
 def test_null_comes_only_where_it_is_taken_even_where_the_data_had_some(nullable: bool) -> None:
     known = Distribution(50, 50, (0.0, 1.0), (50,))
-    rows = generate(signature(Feature("x", "number", nullable=nullable)), Reference({"x": known}), 500, 0)
+    rows = generate(signature(Feature("x", "number", nullable=nullable)), Reference(features={"x": known}), 500, 0)
     assert (sum(row["x"] is None for row in rows) > 100) is nullable
 
 

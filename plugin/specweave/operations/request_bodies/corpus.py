@@ -135,7 +135,7 @@ def _generated(package: Package, types: RowTypes) -> tuple[tuple[Body, ...], str
             "package-invalid", f"no rows can be drawn from {REFERENCE} of {package.name} {package.version}: {error}"
         ) from error
     texts = texts[: max(1, _MOST_CHARACTERS // max(map(len, texts)))]
-    known = "the distribution of its reference data" if reference.features else "its signature alone"
+    known = "the distribution of its reference data" if reference.features and reference.real else "its signature alone"
     about = f"{len(texts):,} rows generated for {package.name} {package.version} from {known}, seed {_SEED},"
     return tuple(map(Body, texts)), about
 

@@ -33,8 +33,14 @@ class Distribution(msgspec.Struct, frozen=True):
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """reference.json, as far as rows are drawn from it."""
+    """reference.json, as far as rows are drawn from it.
 
+    Attributes:
+        real: it is of rows that there were; else of rows that were made up when the package was.
+        features: by name.
+    """
+
+    real: bool = True
     features: dict[str, Distribution] = {}
 
 
