@@ -134,7 +134,7 @@ def facts(increment: Increment, unproven: Sequence[str]) -> dict[str, object]:
     found = evidence.standings(increment, everything, today=True)
     passed = [task for task in everything if found[task.id].standing == "passed" and task.evidence]
     shown = {task.id: content.digest(increment, task) for task in passed}
-    kept = {"commit": head.commit, "dirty": head.dirty, "evidence": shown}
+    kept: dict[str, object] = {"commit": head.commit, "dirty": head.dirty, "evidence": shown}
     return {**kept, "unproven": list(unproven)} if unproven else kept
 
 
