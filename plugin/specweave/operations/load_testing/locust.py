@@ -33,6 +33,7 @@ _SUMMARY = "summary.json"
 # Exit statuses of the master: all within the SLO, some beyond.
 _DONE = frozenset({0, 1})
 _LOG_LINES = 5
+_HEADS = ("Machine", "Run there, in a copy of load-tests/")
 # libev's epoll wakes up to a millisecond late, its select does not.
 _ENVIRONMENT = {"GEVENT_BACKEND": "select", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": ""}
 
@@ -114,8 +115,10 @@ def run_locust(context: Context, plan: Plan, swarm: Swarm, *, slow_s: float) -> 
             stack.enter_context(
                 context.host.attached(argv, cwd=swarm.folder, log=log, env=_ENVIRONMENT, cores=plan.cores)
             )
-        for place in swarm.elsewhere:
-            context.report(Progress(elsewhere(context, place, port)))
+        commands = [(place, command(context, place, port)) for place in swarm.elsewhere]
+        for place, told in commands:
+            # A terminal shows the newest message alone, and cuts it; its rows are whole.
+            context.report(Progress(f"on {place}, in a copy of load-tests/: {told}", rows=(_HEADS, *commands)))
         stop = _lead(context, plan, swarm, port=port, results=results, server=server)
     if stop is None or _has_steps(results):
         return _read(results, server, slow_s=slow_s, interrupted=None if stop is None else reason(stop))
@@ -124,12 +127,16 @@ def run_locust(context: Context, plan: Plan, swarm: Swarm, *, slow_s: float) -> 
     raise stop
 
 
-def elsewhere(context: Context, place: str, port: int) -> str:
-    """What a person does on another machine to start a worker there."""
+def command(context: Context, place: str, port: int) -> str:
+    """What a person runs on another machine, in a copy of `load-tests/`, to start a worker there.
+
+    Raises:
+        HostError: `host-unknown`.
+    """
     address = context.host.address_towards(place)
     return (
-        f"on {place}, in a copy of load-tests/: GEVENT_BACKEND=select uv run --no-project --with-requirements "
-        f"requirements.txt -- locust --worker --master-host {address} --master-port {port}"
+        "GEVENT_BACKEND=select uv run --no-project --with-requirements requirements.txt -- "
+        f"locust --worker --master-host {address} --master-port {port}"
     )
 
 
