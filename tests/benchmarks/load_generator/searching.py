@@ -43,6 +43,8 @@ def find_max(root: Path, *, start: float, seconds: float) -> Found:
     words = ("--find-max", "--rps", f"{start:g}", "--duration", f"{seconds:g}s", "--json")
     said = _type(root, "ml", "load-test", _DEPLOYMENT, *words)
     answer: dict[str, Any] = json.loads(said)
+    if "error" in answer:
+        raise RuntimeError(answer["error"])
     beyond = [step["rps"] for step in answer["steps"] if step["verdict"] == "beyond"]
     return Found(answer["max_rps_within_slo"] or 0.0, min(beyond, default=None))
 
