@@ -23,6 +23,8 @@ from specweave import leash
 from specweave.errors import HostError
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 
@@ -97,8 +99,11 @@ class Host(Protocol):
     ) -> AbstractContextManager[Callable[[], int | None]]:
         """A process that ends with the block and with this process, however that ends; gives its exit status."""
 
-    def http(self, *, timeout_s: float = 5.0) -> "httpx.Client":
-        """A client for single calls; redirects are not followed, proxies of the environment are not used."""
+    def http(self, *, timeout_s: float = 5.0, tls: "ssl.SSLContext | None" = None) -> "httpx.Client":
+        """A client for single calls; redirects are not followed, proxies of the environment are not used.
+
+        `tls` says which certificates are trusted; without it those that certifi lists.
+        """
 
     def port_is_free(self, port: int, address: str = "127.0.0.1") -> bool:
         """Whether a listener could be opened there now."""
@@ -263,11 +268,14 @@ class RealHost:
                 _end_group(process)
                 process.wait()
 
-    def http(self, *, timeout_s: float = 5.0) -> "httpx.Client":
-        """A client for single calls; redirects are not followed, proxies of the environment are not used."""
+    def http(self, *, timeout_s: float = 5.0, tls: "ssl.SSLContext | None" = None) -> "httpx.Client":
+        """A client for single calls; redirects are not followed, proxies of the environment are not used.
+
+        `tls` says which certificates are trusted; without it those that certifi lists.
+        """
         import httpx  # noqa: PLC0415 - 0.2 s of start-up that most commands do not need
 
-        return httpx.Client(timeout=timeout_s, trust_env=False)
+        return httpx.Client(timeout=timeout_s, trust_env=False, verify=True if tls is None else tls)
 
     def port_is_free(self, port: int, address: str = "127.0.0.1") -> bool:
         """Whether a listener could be opened there now."""

@@ -24,7 +24,7 @@ def question(request: LoadTestRequest, context: Context) -> str | None:
     if target.is_loopback:
         return None
     increment = store.find(context.project, request.increment, kind="deployment")
-    form = shape(load_of(request), deployment.read(increment.folder).slo)
+    form = shape(load_of(request, context.project), deployment.read(increment.folder).slo)
     Plan(request.url, form.steps, (Exchange("{}"),), form.search).check()
     variables = header_variables(request.header, sent_key()).values()
     with_key = f", each with what is in {', '.join(variables)}" if variables else ""

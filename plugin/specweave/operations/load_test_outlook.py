@@ -63,7 +63,13 @@ def foresee(context: Context, request: LoadTestRequest, question: str | None) ->
     prepared = prepare(context, request)
     increment, settings = prepared.increment, prepared.settings
     place = measured_service.foresee(
-        context, increment, prepared.package, settings, environment=request.environment, url=request.url
+        context,
+        increment,
+        prepared.package,
+        settings,
+        environment=request.environment,
+        url=request.url,
+        workers=prepared.load.workers,
     )
     plan = prepared.plan(place.url or "http://127.0.0.1", same_model=True, key_variable=place.key_variable)
     steps = plan.steps

@@ -12,6 +12,8 @@ from specweave.model_packages import store as packages
 from specweave.model_packages.store import Package
 from specweave.operations.load_test_request import LoadTestRequest, load_of
 from specweave.operations.load_testing import Plan
+from specweave.operations.load_testing.measurement import split_cores
+from specweave.operations.load_testing.reaching import tls_context
 from specweave.operations.load_testing.shape import Load, Shape, shape
 from specweave.operations.request_bodies import RequestBodies, read_bodies
 from specweave.operations.request_headers import header_variables
@@ -62,12 +64,16 @@ class Prepared:
             corpus=self.bodies.exchanges(checked=same_model),
             search=self.form.search,
             settle=self.form.settle,
-            arrivals=self.load.arrivals,
+            arrivals=self.load.arrivals if self.form.moments is None else "replay",
             tolerance=self.bodies.golden.tolerance,
             scale=self.bodies.golden.scale,
+            timeout_s=self.load.timeout_s,
+            connections=self.load.connections,
             header_variables=header_variables(self.headers, key_variable),
             repeat_disturbed=True,
             cores=tuple(cores),
+            workers=self.load.workers,
+            ca_file=self.load.ca_file,
         )
 
 
@@ -83,7 +89,8 @@ def prepare(context: Context, request: LoadTestRequest) -> Prepared:
         raise InvalidInputError(
             "arguments-conflict", "--environment and --url both say where", next_step="leave one of them out"
         )
-    load = load_of(request)
+    load = load_of(request, context.project)
+    _require_possible(load)
     increment = store.find(context.project, request.increment, kind="deployment")
     settings = deployment.read(increment.folder)
     package = packages.open_package(context.project, settings.model.name, settings.model.version)
@@ -91,3 +98,15 @@ def prepare(context: Context, request: LoadTestRequest) -> Prepared:
     prepared = Prepared(increment, settings, package, bodies, request.header, load, shape(load, settings.slo))
     prepared.plan(request.url or "http://127.0.0.1", same_model=False).check()
     return prepared
+
+
+def _require_possible(load: Load) -> None:
+    if load.ca_file is not None:
+        tls_context(load.ca_file)
+    cores = max(1, sum(map(len, split_cores(load.workers))))
+    if load.workers > cores:
+        raise InvalidInputError(
+            "workers-too-many",
+            f"{load.workers} workers need as many cores, and this machine gives {cores}",
+            next_step="lower --workers; one sends 30,000 requests a second",
+        )

@@ -9,6 +9,7 @@ from specweave.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from specweave.operations.load_testing.shape import Load
+    from specweave.project import Project
 
 _ONE_RATE, _SEARCH_S = 50.0, 10.0
 
@@ -34,6 +35,8 @@ class LoadTestRequest(Request):
         None, description="Go from --rps (50) to this rate and back without a pause, --duration at each."
     )
     soak: Duration | None = Field(None, description="Hold --rps (50) for so long, and watch memory: 10m, 1h.")
+    replay: str | None = Field(None, description="Log in the project whose requests are sent again when they came.")
+    speed: Annotated[float, Field(gt=0, le=1000)] = Field(1.0, description="How many times as fast --replay goes.")
     compare: tuple[str, ...] = Field(
         (),
         min_length=2,
@@ -57,6 +60,10 @@ class LoadTestRequest(Request):
     header: dict[str, str] = Field(
         {}, description="Header and the environment variable that holds its value: X-Tenant=TENANT."
     )
+    ca_file: str | None = Field(None, description="PEM file of the authority that signed the service's certificate.")
+    timeout: Duration = Field(10.0, description="For each request: 2s, 500ms.")
+    connections: int | None = Field(None, ge=1, le=10_000, description="Connections that are kept open in all.")
+    workers: int = Field(1, ge=1, le=64, description="Processes that send, a core each; one does for 30,000 a second.")
     target_rps: Rate | None = Field(None, description="Say how many instances bear so many requests a second together.")
     engine: Literal["own", "locust"] = Field("own", description="locust: a master and workers, on several machines.")
     workers_at: tuple[str, ...] = Field(
@@ -72,29 +79,59 @@ class LoadTestRequest(Request):
     dry_run: bool = Field(False, description="Show what would be sent where, and send nothing.")
 
 
-def load_of(request: LoadTestRequest) -> "Load":
+def load_of(request: LoadTestRequest, project: "Project") -> "Load":
     """The load that is asked for; where one rate is meant and none is given, 50 a second.
 
+    Args:
+        request: what is asked for.
+        project: where its files are.
+
     Raises:
-        InvalidInputError: `arguments-conflict`.
+        InvalidInputError: `arguments-conflict`; a log outside the project.
+        NotFoundError: `log-not-found`.
     """
     from specweave.operations.load_testing.shape import Load  # noqa: PLC0415 - a listing must stay cheap
 
     given = request.model_fields_set
     _require_one_engine(request)
+    _require_no_other_than_replay(request)
     if request.soak is not None and ("duration" in given or request.find_max or request.spike is not None):
         raise InvalidInputError(
             "arguments-conflict", "--soak is a duration and a test of its own", next_step="leave the others out"
         )
     of_one_rate = request.find_max or request.spike is not None or request.soak is not None
     duration_s = _SEARCH_S if request.find_max and "duration" not in given else request.soak or request.duration
+    if request.replay is not None and "duration" not in given:
+        duration_s = float("inf")
     return Load(
         rates=(_ONE_RATE,) if of_one_rate and "rps" not in given else request.rps,
         duration_s=duration_s,
         arrivals=request.arrivals,
         find_max=request.find_max,
         spike=request.spike,
+        replay=str(project.resolve(request.replay, what="log")) if request.replay is not None else None,
+        speed=request.speed,
+        timeout_s=request.timeout,
+        connections=request.connections,
+        workers=request.workers,
+        ca_file=str(project.root / request.ca_file) if request.ca_file is not None else None,
     )
+
+
+def _require_no_other_than_replay(request: LoadTestRequest) -> None:
+    others = ("rps", "find_max", "spike", "soak", "arrivals", "compare", "generate")
+    clash = next((name for name in others if name in request.model_fields_set and getattr(request, name)), None)
+    if request.replay is not None and (clash or request.engine != "own"):
+        option = f"--{clash.replace('_', '-')}" if clash else "--engine locust"
+        raise InvalidInputError(
+            "arguments-conflict",
+            f"--replay sends requests as a log says, {option} otherwise",
+            next_step="leave one of them out",
+        )
+    if "speed" in request.model_fields_set and request.replay is None:
+        raise InvalidInputError(
+            "arguments-conflict", "--speed says how fast a log is played", next_step="name the log with --replay"
+        )
 
 
 def _require_one_engine(request: LoadTestRequest) -> None:

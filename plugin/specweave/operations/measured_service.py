@@ -52,6 +52,7 @@ def place(
     *,
     environment: str | None,
     url: str | None,
+    workers: int = 1,
 ) -> Iterator[Place]:
     """The service to load; one that was started for it ends with the block.
 
@@ -62,17 +63,18 @@ def place(
         settings: of deployment.yaml.
         environment: where it is deployed, if a deployment is meant.
         url: where else it is.
+        workers: processes of the load generator.
 
     Raises:
         NotFoundError: `service-missing`, `environment-not-deployed`.
         InvalidInputError: `url-invalid`.
         OperationError: `service-not-ready`, `environment-failed`.
     """
-    found = foresee(context, increment, package, settings, environment=environment, url=url)
+    found = foresee(context, increment, package, settings, environment=environment, url=url, workers=workers)
     if found.url:
         yield found
         return
-    server_cores, _ = split_cores()
+    server_cores, _ = split_cores(workers)
     with serve(context, increment, package, cores=server_cores) as address:
         yield replace(found, url=_with_path(address))
 
@@ -85,6 +87,7 @@ def foresee(
     *,
     environment: str | None,
     url: str | None,
+    workers: int = 1,
 ) -> Place:
     """The service that `place` would give; without an address where it would be started first.
 
@@ -92,7 +95,7 @@ def foresee(
         NotFoundError: `service-missing`, `environment-not-deployed`.
         InvalidInputError: `url-invalid`.
     """
-    server_cores, engine_cores = split_cores()
+    server_cores, engine_cores = split_cores(workers)
     if url is not None:
         return Place(_with_path(url), f"a service at {url}", engine_cores, sent_key())
     if environment is not None:
@@ -101,7 +104,7 @@ def foresee(
         description = f"the deployment in {environment}"
         return Place(_with_path(address), description, engine_cores, key_variable, releases.content_of(active))
     service.require(increment)
-    apart = f", on cores {_listed(server_cores)}, load from core {_listed(engine_cores)}" if server_cores else ""
+    apart = f", on {_listed(server_cores)}, load from {_listed(engine_cores)}" if server_cores else ""
     description = f"the increment's own service, one process started for this test{apart}"
     # Before it starts: what is changed while it runs does not run.
     return Place("", description, engine_cores, content=content.of_increment(increment, package))
@@ -129,7 +132,7 @@ def _key_variable(*names: str) -> str | None:
 
 
 def _listed(cores: Sequence[int]) -> str:
-    return ", ".join(map(str, cores))
+    return f"core{'s' * (len(cores) > 1)} {', '.join(map(str, cores))}"
 
 
 def _with_path(address: str) -> str:

@@ -17,6 +17,7 @@ from specweave.operations.load_test_request import LoadTestRequest
 from specweave.operations.load_testing import Measurement, Plan, preflight, run_load_test
 from specweave.operations.load_testing.comparison import compare
 from specweave.operations.load_testing.judgement import Judgement, judge
+from specweave.operations.load_testing.measurement import end_interrupted
 from specweave.operations.load_testing.plan import parse_target
 from specweave.operations.load_testing.preflight import Served
 from specweave.operations.load_testing.report import render_report
@@ -67,7 +68,9 @@ def measure(context: Context, request: LoadTestRequest, *, command: str) -> Meas
     Raises:
         NotFoundError: increment, package, API or deployment is not there.
         InvalidInputError: `arguments-conflict`, `url-invalid`, `load-test-plan-invalid`.
-        OperationError: `service-not-ready`, `service-unauthorized`, `service-unreachable`, `load-generator-failed`.
+        OperationError: `service-not-ready`, `service-unauthorized`, `service-unreachable`, `load-generator-failed`;
+            `certificate-refused`, `host-unknown`; `cancelled`, once what was measured is recorded.
+        KeyboardInterrupt: as well.
     """
     started = context.host.now()
     prepared = prepare(context, request)
@@ -75,7 +78,13 @@ def measure(context: Context, request: LoadTestRequest, *, command: str) -> Meas
     evidence.require_recordable(increment)
     head = evidence.stand(increment)
     with measured_service.place(
-        context, increment, package, settings, environment=request.environment, url=request.url
+        context,
+        increment,
+        package,
+        settings,
+        environment=request.environment,
+        url=request.url,
+        workers=prepared.load.workers,
     ) as place:
         served, same_model = _look(context, place, prepared)
         plan = prepared.plan(
@@ -122,6 +131,10 @@ def measure(context: Context, request: LoadTestRequest, *, command: str) -> Meas
         head=head,
         content=about,
     )
+    page = context.project.relative(report.path)
+    if not whole:
+        context.report(Progress(f"what was measured until then is in {page}"))
+    end_interrupted(measurement)
     return Measured(
         increment_id=increment.id,
         address=place.url,
@@ -129,7 +142,7 @@ def measure(context: Context, request: LoadTestRequest, *, command: str) -> Meas
         slo=settings.slo,
         measurement=measurement,
         judgement=judgement,
-        report=context.project.relative(report.path),
+        report=page,
         target_rps=request.target_rps,
     )
 
@@ -138,7 +151,7 @@ def _driven(context: Context, request: LoadTestRequest, prepared: Prepared, plan
     if request.engine == "locust":
         return load_test_generation.run_by_locust(context, prepared, plan, request.workers_at)
     slow_s = prepared.settings.slo.latency_p95_ms / 1e3
-    return run_load_test(context, plan, slow_s=slow_s, calibrated=prepared.is_calibrated)
+    return run_load_test(context, plan, slow_s=slow_s, calibrated=prepared.is_calibrated, moments=prepared.form.moments)
 
 
 def _look(context: Context, place: Place, prepared: Prepared) -> tuple[Served, bool]:
@@ -149,6 +162,7 @@ def _look(context: Context, place: Place, prepared: Prepared) -> tuple[Served, b
         bodies.bodies[0].text,
         header_values(header_variables(prepared.headers, place.key_variable)),
         insists=not bodies.are_golden,
+        ca_file=prepared.load.ca_file,
     )
     same_model = served.digest == prepared.package.identity
     if not same_model:

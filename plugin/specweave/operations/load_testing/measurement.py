@@ -28,7 +28,8 @@ _CALIBRATION_SERVER = "specweave.operations.load_testing.calibration_server"
 _GRACE_S = 120.0
 # An interrupted engine waits a second for answers, and writes what it has.
 _END_S = 8.0
-_CTRL_C, _TERMINATED, CANCELLED = "ctrl-c", "terminated", "cancelled"
+CANCELLED = "cancelled"
+_CTRL_C, _TERMINATED = "ctrl-c", "terminated"
 _PAUSE_BETWEEN_STEPS_S = 20.0
 
 
@@ -98,17 +99,17 @@ def end_interrupted(measurement: Measurement) -> None:
         KeyboardInterrupt: for ctrl-C; `Terminated` for SIGTERM.
         OperationError: `cancelled`, or `load-generator-failed`.
     """
-    reason = measurement.interrupted
-    if reason == _CTRL_C:
+    why = measurement.interrupted
+    if why == _CTRL_C:
         raise KeyboardInterrupt
-    if reason == _TERMINATED:
+    if why == _TERMINATED:
         raise Terminated
-    if reason == CANCELLED:
+    if why == CANCELLED:
         raise OperationError(CANCELLED, "the load test was cancelled; what it had measured is in its report")
-    if reason is not None:
+    if why is not None:
         raise OperationError(
             "load-generator-failed",
-            f"the load test ended early: {reason}; what it had measured is in its report",
+            f"the load test ended early: {why}; what it had measured is in its report",
             next_step="run it again",
         )
 

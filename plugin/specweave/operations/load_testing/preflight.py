@@ -10,6 +10,7 @@ import msgspec
 from specweave.errors import OperationError
 from specweave.host import Host
 from specweave.operations.load_testing.plan import Target
+from specweave.operations.load_testing.reaching import SERVICE_UNREACHABLE, tls_context, unreachable
 from specweave.operations.load_testing.redaction import redact
 from specweave.operations.load_testing.wording import one_line
 
@@ -61,7 +62,15 @@ class _Asker:
         return _Answer(response.status_code, bytes(taken))
 
 
-def look(host: Host, target: Target, body: str, headers: Mapping[str, str], *, insists: bool = False) -> Served:
+def look(
+    host: Host,
+    target: Target,
+    body: str,
+    headers: Mapping[str, str],
+    *,
+    insists: bool = False,
+    ca_file: str | None = None,
+) -> Served:
     """What serves at `target`, if it is ready.
 
     A service without `/health/ready` is asked for one prediction instead. Redirects are not followed.
@@ -72,16 +81,19 @@ def look(host: Host, target: Target, body: str, headers: Mapping[str, str], *, i
         body: JSON of a request that ought to be answered.
         headers: keys.
         insists: the request must be answered, for all others are of its kind.
+        ca_file: see `Plan`.
 
     Raises:
-        OperationError: `service-not-ready` with the reason; `service-unauthorized`; `request-refused`.
+        OperationError: `service-not-ready` with the reason; `service-unauthorized`; `request-refused`;
+            `certificate-refused`, `host-unknown`.
     """
 
     def shown(answer: _Answer) -> str:
         text = one_line(answer.body[:_EXCERPT].decode("utf-8", "replace"), _EXCERPT)
         return f"{answer.status}: {redact(text, headers.values())}" if text else str(answer.status)
 
-    with host.http(timeout_s=_TIMEOUT_S) as client:
+    tls = tls_context(ca_file) if target.secure else None
+    with host.http(timeout_s=_TIMEOUT_S, tls=tls) as client:
         asker = _Asker(host, client, headers)
         try:
             ready = asker.ask("GET", f"{target.base}/health/ready")
@@ -104,7 +116,10 @@ def look(host: Host, target: Target, body: str, headers: Mapping[str, str], *, i
                 )
             information = asker.ask("GET", f"{target.base}/model/info")
         except httpx.HTTPError as error:
-            raise _not_ready(target, f"no answer: {error or type(error).__name__}") from error
+            reason = unreachable(target, error)
+            if reason.code == SERVICE_UNREACHABLE:
+                reason = _not_ready(target, f"no answer: {error or type(error).__name__}")
+            raise reason from error
     return _served(information)
 
 

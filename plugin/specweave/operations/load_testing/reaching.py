@@ -1,11 +1,15 @@
 """How a service is reached, and what is said of one that is not."""
 
+import errno
 import socket
 import ssl
+from pathlib import Path
 
 from specweave.errors import InvalidInputError, OperationError
 from specweave.operations.load_testing.outcomes import EngineError
 from specweave.operations.load_testing.plan import Target
+
+SERVICE_UNREACHABLE = "service-unreachable"
 
 
 def tls_context(ca_file: str | None) -> ssl.SSLContext:
@@ -18,11 +22,14 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
         InvalidInputError: `ca-file-invalid`.
     """
     try:
+        # A pipe or a device may never end.
+        if ca_file is not None and not Path(ca_file).is_file():
+            raise FileNotFoundError(errno.ENOENT, "it is no file")
         return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:  # an ssl.SSLError is one
+    except (OSError, ValueError) as error:  # an ssl.SSLError is an OSError, a zero in a path a ValueError
         raise InvalidInputError(
             "ca-file-invalid",
-            f"{ca_file} holds no certificate that can be read: {error.strerror or error}",
+            f"{ca_file} holds no certificate that can be read: {getattr(error, 'strerror', None) or error}",
             next_step="name a PEM file of the authority that signed the certificate of the service",
         ) from error
 
@@ -50,7 +57,7 @@ def unreachable(target: Target, error: BaseException) -> OperationError:
             )
         cause = cause.__cause__ or cause.__context__
     return EngineError(
-        "service-unreachable",
+        SERVICE_UNREACHABLE,
         f"no connection to {target.authority}: {str(error) or type(error).__name__}",
         next_step="check the address and that the service runs",
     )

@@ -1,12 +1,16 @@
 """What load is asked for, and the steps that it comes to."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
 from specweave.errors import InvalidInputError
-from specweave.operations.load_testing.plan import Arrivals, Search, Step
+from specweave.operations.load_testing.arrival_log import read_arrivals
+from specweave.operations.load_testing.plan import Arrivals, Floats, Search, Step
 from specweave.project import SloSettings
+
+_LONGEST_REPLAY_S = 86_400.0
 
 
 class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -37,20 +41,23 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     ca_file: str | None = None
 
 
-class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Parts of a plan, see `Plan`."""
+class Shape(msgspec.Struct, frozen=True):
+    """Parts of a plan, see `Plan`; `moments` of a replay, see `run_load_test`."""
 
     steps: tuple[Step, ...]
     search: Search | None = None
     settle: bool = True
+    moments: Floats | None = None
 
 
 def shape(load: Load, slo: SloSettings) -> Shape:
     """The steps of a load, or the search.
 
     Raises:
-        InvalidInputError: `arguments-conflict`.
+        InvalidInputError: `arguments-conflict`, `arrival-log-invalid`.
     """
+    if load.replay is not None:
+        return _replay(Path(load.replay), load)
     if load.find_max and load.spike is not None:
         raise _conflict("--find-max and --spike are two different tests")
     if load.find_max:
@@ -63,6 +70,22 @@ def shape(load: Load, slo: SloSettings) -> Shape:
     if load.arrivals == "ramp":
         return Shape(tuple(Step(rate, load.duration_s, start) for start, rate in zip([0, *rates], rates, strict=False)))
     return Shape(tuple(Step(rate, load.duration_s) for rate in rates))
+
+
+def _replay(log: Path, load: Load) -> Shape:
+    if load.find_max or load.spike is not None:
+        raise _conflict("--replay takes the rate of each moment from the log")
+    moments = read_arrivals(log, load.speed)
+    played = moments[moments < load.duration_s]
+    # The last request is followed by the same time as any, on average.
+    duration_s = min(load.duration_s, float(moments[-1]) * len(moments) / (len(moments) - 1))
+    if duration_s > _LONGEST_REPLAY_S:
+        raise InvalidInputError(
+            "load-test-plan-invalid",
+            f"{log.name} would be played for {duration_s / _LONGEST_REPLAY_S:,.3g} days; a load test takes one at most",
+            next_step="play it faster with --speed, or its beginning alone with --duration",
+        )
+    return Shape((Step(len(played) / duration_s, duration_s),), moments=played)
 
 
 def _spike(rates: Sequence[float], peak: float, load: Load) -> tuple[Step, ...]:
