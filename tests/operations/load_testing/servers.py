@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -37,7 +38,7 @@ def answer(document: object, *, status: str = "200 OK", headers: str = "", lengt
 
 
 @contextmanager
-def serve(handler: Handler, *, port: int = 0) -> Iterator[Server]:
+def serve(handler: Handler, *, port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     """A server in a thread of its own; `handler` gets the body, the writer and the number of the request."""
     server, ready, loop = Server(), threading.Event(), asyncio.new_event_loop()
     stop = asyncio.Event()
@@ -56,7 +57,7 @@ def serve(handler: Handler, *, port: int = 0) -> Iterator[Server]:
         writer.close()
 
     async def main() -> None:
-        listener = await asyncio.start_server(converse, "127.0.0.1", port, backlog=1024)
+        listener = await asyncio.start_server(converse, "127.0.0.1", port, backlog=1024, ssl=tls)
         server.port = listener.sockets[0].getsockname()[1]
         ready.set()
         await stop.wait()
