@@ -113,7 +113,7 @@ def load_of(request: LoadTestRequest, project: "Project") -> "Load":
         speed=request.speed,
         timeout_s=request.timeout,
         connections=request.connections,
-        workers=request.workers,
+        workers=request.workers if request.engine == "own" else _workers_here(request),
         ca_file=str(project.root / request.ca_file) if request.ca_file is not None else None,
     )
 
@@ -139,6 +139,12 @@ def _require_one_engine(request: LoadTestRequest) -> None:
         raise InvalidInputError(
             "arguments-conflict", "--workers-at says where Locust runs", next_step="add --engine locust"
         )
+    if "workers" in request.model_fields_set and request.engine == "locust":
+        raise InvalidInputError(
+            "arguments-conflict",
+            "--workers is of specweave's own engine; Locust has one for each word of --workers-at",
+            next_step="leave --workers out",
+        )
     if (request.engine == "locust" or request.generate) and (request.find_max or request.compare):
         asked = "--find-max" if request.find_max else "--compare"
         raise InvalidInputError(
@@ -146,3 +152,11 @@ def _require_one_engine(request: LoadTestRequest) -> None:
             f"{asked} needs specweave's own engine; Locust and k6 are given their rates first",
             next_step=f"leave {asked} out and name the rates with --rps, or leave out --engine and --generate",
         )
+
+
+def _workers_here(request: LoadTestRequest) -> int:
+    """How many of Locust's workers get a core of their own on this machine; the service keeps one."""
+    from specweave.operations.load_testing.locust import LOCAL  # noqa: PLC0415 - a listing must stay cheap
+    from specweave.operations.load_testing.measurement import split_cores  # noqa: PLC0415
+
+    return max(1, min(request.workers_at.count(LOCAL), sum(map(len, split_cores())) - 1))

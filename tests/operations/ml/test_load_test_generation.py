@@ -91,6 +91,9 @@ def test_a_spike_is_generated_with_its_three_rates(context: Context, increment: 
         {"find_max": True, "engine": "locust"},
         {"compare": "0001-v1,0001-v2", "engine": "locust"},
         {"workers_at": "local,local"},
+        {"workers": 2, "engine": "locust"},
+        {"replay": "access.log", "engine": "locust"},
+        {"replay": "access.log", "generate": True},
     ],
 )
 def test_what_locust_cannot_do_is_refused_before_anything_is_sent(
