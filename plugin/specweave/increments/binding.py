@@ -27,6 +27,8 @@ _ANOTHER_ACT = frozenset(
         "find_max",
         "spike",
         "soak",
+        "replay",
+        "speed",
         "compare",
         "bodies",
         "import_file",

@@ -100,16 +100,20 @@ def _headline(plan: Plan, place: Place) -> str:
         )
     total = sum(step.requests for step in plan.steps)
     takes = time_span(sum(step.duration_s for step in plan.steps))
-    return f"Would send {total:,} requests in {takes}, and pauses in which queues drain, to {where}; nothing was sent."
+    pauses = ", and pauses in which queues drain," if len(plan.steps) > 1 and plan.settle else ""
+    return f"Would send {total:,} requests in {takes}{pauses} to {where}; nothing was sent."
 
 
 def _notes(plan: Plan, prepared: Prepared, request: LoadTestRequest) -> list[str]:
     slo = prepared.settings.slo
     bodies = prepared.bodies.description
     with_headers = f"; headers {', '.join(plan.header_variables)} from the environment" if plan.header_variables else ""
-    sender = f"Locust, workers at {', '.join(request.workers_at)}" if request.engine == "locust" else "specweave"
+    sender = "specweave" if plan.workers == 1 else f"{plan.workers} processes of specweave"
+    if request.engine == "locust":
+        sender = f"Locust, workers at {', '.join(request.workers_at)}"
+    arrivals = plan.arrivals if request.replay is None else f"as in {request.replay}"
     return [
         f"{bodies}{with_headers}.",
-        f"Arrivals: {plan.arrivals}; timeout {time_span(plan.timeout_s)}; sent by {sender}.",
+        f"Arrivals: {arrivals}; timeout {time_span(plan.timeout_s)}; sent by {sender}.",
         f"SLO of deployment.yaml: P95 up to {slo.latency_p95_ms:g} ms, error rate up to {slo.error_rate:.2%}.",
     ]

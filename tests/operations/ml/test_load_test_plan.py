@@ -45,6 +45,16 @@ def test_a_dry_run_of_a_search_says_how_it_begins(context: Context, increment: I
     )
 
 
+def test_a_dry_run_of_a_log_says_what_of_it_would_be_sent(context: Context, increment: Increment) -> None:
+    log = context.project.root / "calls.log"
+    log.write_text("".join(f"2026-11-20T12:00:{second:02}.5Z\n" for second in (0, 1, 2, 4)))
+    request = {"increment": "0001", "replay": "calls.log", "url": "http://127.0.0.1:1", "dry_run": True}
+    text = COMMAND.run(arguments.validate(LoadTestRequest, request), context).text()
+    assert "Would send 4 requests in" in text
+    assert "Arrivals: as in calls.log;" in text
+    assert "pauses" not in text, "there is one step"
+
+
 def test_a_dry_run_for_another_machine_shows_the_question_and_asks_nobody(
     context: Context, increment: Increment
 ) -> None:
