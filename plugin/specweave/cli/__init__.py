@@ -65,9 +65,10 @@ def _stopped(stop: BaseException, *, as_json: bool) -> int:
     from specweave.cli import output  # noqa: PLC0415 - start-up
 
     # Click turns every KeyboardInterrupt into Abort and keeps the original as its context.
-    terminated = isinstance(stop, Terminated) or isinstance(stop.__context__, Terminated)
+    cause = stop.__context__ if isinstance(stop.__context__, KeyboardInterrupt) else stop
+    terminated = isinstance(cause, Terminated)
     with output.perhaps_unheard():
-        output.show_stopped("terminated" if terminated else "interrupted", as_json=as_json)
+        output.show_stopped("terminated" if terminated else "interrupted", str(cause), as_json=as_json)
     return TERMINATED if terminated else INTERRUPTED
 
 

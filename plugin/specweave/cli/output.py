@@ -63,13 +63,14 @@ def show_error(error: SpecweaveError, *, as_json: bool, traceback_of: Exception 
         click.echo(f"{click.style('next', fg='cyan')}: {_typed(error.next_step)}", err=True)
 
 
-def show_stopped(how: str, *, as_json: bool) -> None:
-    """The one line after ctrl-C or SIGTERM."""
+def show_stopped(how: str, kept: str, *, as_json: bool) -> None:
+    """The one line after ctrl-C or SIGTERM, with what the command kept, if it says so."""
+    said = f"; {kept}" if kept else ""
     if as_json:
-        error = {"code": how, "message": f"the command was {how}", "next_step": "run it again", "details": {}}
+        error = {"code": how, "message": f"the command was {how}{said}", "next_step": "run it again", "details": {}}
         click.echo(json.dumps({"error": error}, indent=2))
     else:
-        click.echo(how, err=True)
+        click.echo(terminal(how + said), err=True)
 
 
 @contextmanager

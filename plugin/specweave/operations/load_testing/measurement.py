@@ -92,18 +92,22 @@ def run_load_test(
     )
 
 
-def end_interrupted(measurement: Measurement) -> None:
+def end_interrupted(measurement: Measurement, kept: str = "") -> None:
     """End as the test did, once what was measured is written down: does nothing where it was whole.
 
+    Args:
+        measurement: what there was until then.
+        kept: where that is to be found, for whoever stopped it.
+
     Raises:
-        KeyboardInterrupt: for ctrl-C; `Terminated` for SIGTERM.
+        KeyboardInterrupt: for ctrl-C, with `kept`; `Terminated` for SIGTERM, too.
         OperationError: `cancelled`, or `load-generator-failed`.
     """
     why = measurement.interrupted
     if why == _CTRL_C:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(kept)
     if why == _TERMINATED:
-        raise Terminated
+        raise Terminated(kept)
     if why == CANCELLED:
         raise OperationError(CANCELLED, "the load test was cancelled; what it had measured is in its report")
     if why is not None:
