@@ -275,6 +275,7 @@ def test_the_engine_ends_when_the_tool_that_started_it_is_killed(tmp_path: Path)
             assert engine.stderr.readline()
             engine.stderr.close()  # what the kernel does for a process that is killed
             assert engine.wait(DEADLINE_S) != 0
+    assert not tmp_path.exists(), "nobody will read what it had"
 
 
 def test_no_file_of_the_callers_directory_stands_in_for_a_module_of_the_engine(
@@ -292,7 +293,8 @@ def test_a_receiver_of_progress_that_refuses_stops_the_test(context: Context) ->
         raise OperationError("cancelled", "the client cancelled the call")
 
     with serve(steady(0)) as server:
-        plan = Plan(server.url, (Step(20, 600.0),), (Exchange("{}", RIGHT),))
+        # The first of these few requests would leave after ten seconds: nothing is measured yet.
+        plan = Plan(server.url, (Step(0.01, 600.0),), (Exchange("{}", RIGHT),))
         with pytest.raises(OperationError) as caught:
             load(context.with_report(refuse), plan)
     assert caught.value.code == "cancelled"
