@@ -209,8 +209,8 @@ def _accepting(welcome: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 @contextmanager
-def refusing_half_of_the_time(pause_s: float) -> Iterator[Server]:
-    """Its port is open for `pause_s` and closed for as long; it ends every connection after one answer."""
+def refusing_half_of_the_time(pause_s: float, *, after: int) -> Iterator[Server]:
+    """After so many connections its port is open for `pause_s` and closed for as long; each carries one answer."""
     server, over = Server(), threading.Event()
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     server.port = listener.getsockname()[1]
@@ -229,10 +229,10 @@ def refusing_half_of_the_time(pause_s: float) -> Iterator[Server]:
                 opened = socket.create_server(("127.0.0.1", server.port), backlog=1024)
             opened.settimeout(pause_s)
             end = _later(pause_s)
-            while not over.is_set() and not end():
+            while not over.is_set() and not (end() and server.connections >= after):
                 with suppress(TimeoutError):
-                    server.connections += 1
                     converse(opened.accept()[0])
+                    server.connections += 1
             opened.close()
             opened = None
 
