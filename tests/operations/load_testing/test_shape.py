@@ -1,5 +1,7 @@
 """From the load that is asked for to the steps it comes to."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from specweave.errors import InvalidInputError
 from specweave.operations.load_testing.plan import Step, schedule
-from specweave.operations.load_testing.shape import Load, shape
+from specweave.operations.load_testing.shape import Load, Shape, shape
 from specweave.project import SloSettings
 
 SLO = SloSettings()
@@ -57,3 +59,17 @@ def test_loads_that_contradict_themselves_are_refused(load: Load) -> None:
         shape(load, SLO)
     assert caught.value.code == "arguments-conflict"
     assert caught.value.next_step
+
+
+def test_a_log_of_more_than_a_day_is_played_faster_or_in_part(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.write_text("2026-11-01T00:00:00.5Z\n2026-11-03T00:00:00Z\n2026-11-20T00:00:00Z\n")
+
+    def played(duration_s: float, speed: float = 1.0) -> Shape:
+        return shape(Load(rates=(), duration_s=duration_s, arrivals="replay", replay=str(log), speed=speed), SLO)
+
+    with pytest.raises(InvalidInputError, match=r"access.log would be played for 28\.5 days") as refused:
+        played(float("inf"))
+    assert refused.value.code == "load-test-plan-invalid"
+    assert played(float("inf"), speed=1_000).steps[0].requests == 3
+    assert played(60.0).steps[0].duration_s == 60

@@ -31,6 +31,8 @@ _OK, _SUCCESS = 200, range(200, 300)
 _CORRECT = int(Outcome.CORRECT)
 # Of one request, answers whose very bytes were found right: a service that always answers alike is not asked twice.
 _MOST_RIGHT, _LONGEST_RIGHT = 8, 16_384
+# Of all of them together; many bodies, to which no two answers are alike, are not kept for nothing.
+_ROOM_FOR_RIGHT, _BESIDE_BYTES = 8 * 2**20, 100
 
 # Done part of the step, requests that ended, of those the failed ones, and how it goes just now.
 Report = Callable[[float, int, int, Recent | None], None]
@@ -96,6 +98,7 @@ class Run:
         self._seen = (0, self.start)
         self._waiting: deque[int] = deque()
         self._right: list[set[bytes]] = [set() for _ in requests]
+        self._room = _ROOM_FOR_RIGHT
         loop = asyncio.get_running_loop()
         self._finished: asyncio.Future[None] = loop.create_future()
         self._timer = open_timer(loop, self._release)
@@ -146,7 +149,8 @@ class Run:
         if reason:
             return int(Outcome.WRONG_ANSWER), reason
         right = self._right[position]
-        if status == _OK and len(right) < _MOST_RIGHT and len(body) <= _LONGEST_RIGHT:
+        if status == _OK and len(right) < _MOST_RIGHT and len(body) <= min(_LONGEST_RIGHT, self._room):
+            self._room -= len(body) + _BESIDE_BYTES
             right.add(body)
         return _CORRECT, None
 
