@@ -138,6 +138,18 @@ def test_figures_are_those_of_all_blocks_together() -> None:
     assert errors.difference == errors.low == errors.high == pytest.approx(3 / 303)
 
 
+def test_an_interval_is_what_its_formula_says() -> None:
+    steady = np.full(50, 0.001)
+    pairs = [Pair(block(steady, cpu_us=100.0), block(steady, cpu_us=100.0 + more)) for more in (1, 2, 3, 4)]
+    found = by_figure(pairs)
+    # With P50 two differences are stated: t of 3 degrees of freedom at 97.5 % is 4.176535.
+    half = 4.176535 * (5 / 3 / 4) ** 0.5
+    assert found["cpu_us_per_request"].difference == pytest.approx(2.5)
+    assert bounds(found["cpu_us_per_request"]) == pytest.approx((2.5 - half, 2.5 + half))
+    late = Pair(block(steady, lateness_ms=40.0), block(steady))
+    assert by_figure([*pairs, late])["p95_ms"].verdict == "too-few", "four pairs are enough, fifty requests are not"
+
+
 def test_what_neither_has_and_what_is_not_known_is_left_out() -> None:
     steady = np.full(300, 0.01)
     assert set(by_figure([Pair(block(steady, cpu_us=None), block(steady))] * 4)) == {"p50_ms", "p95_ms", "p99_ms"}
