@@ -1,6 +1,5 @@
 """The engine under measure: the highest rate that it holds, its memory over a million requests."""
 
-import itertools
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from timetable import ANSWER
 from specweave.command import Context, Progress
 from specweave.host import RealHost
 from specweave.operations.load_testing import Exchange, Plan, Step, run_load_test
-from specweave.operations.load_testing.plan import Arrivals
+from specweave.operations.load_testing.plan import MAX_RATE, Arrivals
 from specweave.operations.load_testing.statistics import StepMeasurement
 from specweave.project import Project
 
@@ -80,10 +79,14 @@ def _best(port: int, rate: float, seconds: float) -> StepMeasurement:
 
 
 def highest_held(port: int, *, coarse: float, fine: float, seconds: float) -> list[StepMeasurement]:
-    """What was measured on the way to the highest rate held, ascending: by steps of `coarse`, then of `fine`."""
-    climbed = climb(port, list(itertools.islice(itertools.count(coarse, coarse), 20)), seconds)
+    """What was measured on the way to the highest rate held, ascending: by steps of `coarse`, then of `fine`.
+
+    Nothing is measured beyond 100,000 a second, the highest rate that a plan may ask for.
+    """
+    climbed = climb(port, [coarse * number for number in range(1, round(MAX_RATE / coarse) + 1)], seconds)
     held = max((step.rate for step in climbed if is_held(step)), default=0.0)
-    refined = climb(port, [held + fine * number for number in range(1, round(coarse / fine))], seconds)
+    between = [held + fine * number for number in range(1, round(coarse / fine))]
+    refined = climb(port, [rate for rate in between if rate <= MAX_RATE], seconds)
     return sorted([*climbed, *refined], key=lambda step: step.rate)
 
 
