@@ -1,7 +1,7 @@
 """What the moments of a step's requests amount to. Exact quantiles of all values; never averages of percentiles."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -266,16 +266,10 @@ def _by_worker(moments: Mapping[str, NDArray[np.generic]]) -> list[NDArray[np.bo
 def _worst(of_workers: Sequence[Percentiles]) -> Percentiles:
     """The worst of each figure: a worker that was late is not hidden among others that were not."""
 
-    def worst(values: Iterable[float | None]) -> float | None:
-        return max((value for value in values if value is not None), default=None)
+    def worst(figure: str) -> float | None:
+        return max((value for each in of_workers if (value := getattr(each, figure)) is not None), default=None)
 
-    return Percentiles(
-        samples=min(each.samples for each in of_workers),
-        p50=worst(each.p50 for each in of_workers),
-        p95=worst(each.p95 for each in of_workers),
-        p99=worst(each.p99 for each in of_workers),
-        maximum=worst(each.maximum for each in of_workers),
-    )
+    return Percentiles(min(each.samples for each in of_workers), *map(worst, ("p50", "p95", "p99", "maximum")))
 
 
 def _server_use(summary: StepSummary, requests: int) -> ServerUse | None:
