@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,8 +17,8 @@ import pytest
 from tests.operations.load_testing.servers import RIGHT, Handler, Server, answer, serve, steady
 
 from specweave.command import Context, Progress
-from specweave.errors import InvalidInputError, OperationError, SpecweaveError, Terminated
-from specweave.host import RealHost
+from specweave.errors import HostError, InvalidInputError, OperationError, SpecweaveError, Terminated
+from specweave.host import Completed, RealHost
 from specweave.operations.load_testing import Exchange, Measurement, Plan, Step, run_load_test
 from specweave.operations.load_testing.measurement import end_interrupted
 from specweave.operations.load_testing.summary import StepSummary
@@ -152,6 +153,24 @@ def test_a_command_ends_as_its_load_test_was_ended(interrupted: str | None, erro
     else:
         with pytest.raises(error):
             end_interrupted(measured)
+
+
+class Hurried(RealHost):
+    """Runs nothing, and keeps how long it might have taken."""
+
+    limit_s = 0.0
+
+    def run(self, _argv: Sequence[str], *, timeout_s: float | None = None, **_: object) -> Completed:
+        self.limit_s = timeout_s or 0.0
+        raise HostError("timeout", "nothing was run")
+
+
+def test_a_step_that_is_done_again_has_time_for_both(tmp_path: Path) -> None:
+    host = Hurried()
+    plan = Plan("http://127.0.0.1:1", (Step(50, 3_600.0),), numbered(1), repeat_disturbed=True)
+    with pytest.raises(HostError):
+        run_load_test(Context(Project(tmp_path), host), plan, slow_s=1.0)
+    assert host.limit_s > 2 * (3_600 + plan.timeout_s)
 
 
 def test_an_engine_that_is_asked_to_end_leaves_whole_files(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def _run_engine(context: Context, plan: Plan, folder: Path) -> KeyboardInterrupt
     held = (
         [max(LONGEST_S, plan.search.duration_s)] * MOST_PROBES
         if plan.search
-        else [step.duration_s for step in plan.steps]
+        else [step.duration_s for step in plan.steps] * (2 if plan.repeat_disturbed else 1)
     )
     longest = sum(duration_s + plan.timeout_s + _PAUSE_BETWEEN_STEPS_S for duration_s in held)
     try:
