@@ -14,6 +14,8 @@ from specweave.command import Context
 from specweave.errors import InvalidInputError, OperationError
 from specweave.host import RealHost
 from specweave.operations.load_testing import Exchange, Plan, Step, run_load_test
+from specweave.operations.load_testing.plan import parse_target
+from specweave.operations.load_testing.preflight import look
 from specweave.operations.load_testing.reaching import tls_context
 from specweave.operations.load_testing.statistics import StepMeasurement
 from specweave.project import Project
@@ -73,12 +75,16 @@ def test_a_certificate_that_does_not_hold_is_refused_and_nothing_is_sent(
     assert not psutil.Process().children(recursive=True)
 
 
-def test_a_name_that_does_not_resolve_is_said_to_be_unknown(context: Context) -> None:
-    # RFC 6761: no such name ever resolves.
+# RFC 6761: a name of the first kind never resolves; the others are no names.
+@pytest.mark.parametrize("name", ["service.invalid", "service..example", "a" * 64 + ".example", "xn--a"])
+def test_a_name_that_does_not_resolve_is_said_to_be_unknown(context: Context, name: str) -> None:
     with pytest.raises(OperationError) as caught:
-        measure(context, "http://service.invalid:8000")
+        measure(context, f"http://{name}:8000")
     assert caught.value.code == "host-unknown"
-    assert "service.invalid" in str(caught.value)
+    assert name in str(caught.value)
+    with pytest.raises(OperationError) as looked:
+        look(RealHost(), parse_target(f"http://{name}:8000"), "{}", {})
+    assert looked.value.code == "host-unknown"
 
 
 def test_tls_is_not_spoken_to_a_service_that_has_none(context: Context) -> None:

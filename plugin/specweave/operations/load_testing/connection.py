@@ -225,7 +225,7 @@ class Pool:
         """
         try:
             transport, _ = await self._connect(asyncio.Protocol)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise unreachable(self._target, error) from error
         transport.close()
 

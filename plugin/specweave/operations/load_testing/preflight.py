@@ -115,7 +115,7 @@ def look(
                     else "correct the bodies, or send the rows of the package: --bodies golden",
                 )
             information = asker.ask("GET", f"{target.base}/model/info")
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, UnicodeError) as error:
             reason = unreachable(target, error)
             if reason.code == SERVICE_UNREACHABLE:
                 reason = _not_ready(target, f"no answer: {error or type(error).__name__}")

@@ -49,10 +49,11 @@ def unreachable(target: Target, error: BaseException) -> OperationError:
                 f"the certificate of {target.authority} is not trusted: {cause.verify_message or cause}",
                 next_step="name the authority that signed it with --ca-file, or correct the address",
             )
-        if isinstance(cause, socket.gaierror):
+        # A name that is no name, such as one with two dots in a row, is never looked up.
+        if isinstance(cause, (socket.gaierror, UnicodeError)):
             return EngineError(
                 "host-unknown",
-                f"the name {target.host} does not resolve: {cause.strerror or cause}",
+                f"the name {target.host} does not resolve: {getattr(cause, 'strerror', None) or cause}",
                 next_step="correct the address",
             )
         cause = cause.__cause__ or cause.__context__
