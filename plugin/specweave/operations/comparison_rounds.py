@@ -96,7 +96,7 @@ class Rounds:
                 for turn, side in enumerate(order):
                     done = (number * len(self.prepared.form.steps) + place) * 2 + turn
                     self.last = self._block(number, side, step, addresses[side], done)
-                    end_interrupted(self.last)
+                    end_interrupted(self.last.interrupted)
                     found[side] = self.last.steps[0]
                 self.pairs.append((number, Pair(found[0], found[1])))
 

@@ -132,10 +132,7 @@ def measure(context: Context, request: LoadTestRequest, *, command: str) -> Meas
         content=about,
     )
     page = context.project.relative(report.path)
-    kept = f"what was measured until then is in {page}"
-    if not whole:
-        context.report(Progress(kept))
-    end_interrupted(measurement, kept)
+    end_interrupted(measurement.interrupted, page)
     return Measured(
         increment_id=increment.id,
         address=place.url,

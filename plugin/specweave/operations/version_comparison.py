@@ -18,7 +18,7 @@ from specweave.operations.load_test_request import LoadTestRequest
 from specweave.operations.load_testing import Exchange, Plan
 from specweave.operations.load_testing.answer_form import AnswerForm
 from specweave.operations.load_testing.comparison_report import Conclusion, conclude, render_comparison
-from specweave.operations.load_testing.measurement import describe_machine, split_cores
+from specweave.operations.load_testing.measurement import describe_machine, end_interrupted, split_cores
 from specweave.operations.load_testing.paired_comparison import Difference, block_seconds, compare_pairs
 from specweave.operations.load_testing.statistics import StepMeasurement
 from specweave.operations.request_bodies import read_bodies
@@ -99,15 +99,15 @@ def compare_versions(context: Context, request: LoadTestRequest, *, command: str
         head=head,
         content=about,
     )
-    if comparison.stop:
-        raise comparison.stop
+    page = context.project.relative(report.path)
+    end_interrupted(comparison.interrupted, page)
     return Compared(
         prepared.increment.id,
         comparison.versions,
         prepared.settings.slo,
         differences,
         conclusion,
-        context.project.relative(report.path),
+        page,
     )
 
 

@@ -77,7 +77,7 @@ def test_a_worker_that_is_killed_leaves_the_steps_that_were_done(context: Contex
     assert [step.rate for step in measured.steps] == [20]
     assert "worker 1" in str(measured.interrupted)
     with pytest.raises(OperationError) as caught:
-        end_interrupted(measured)
+        end_interrupted(measured.interrupted)
     assert caught.value.code == "load-generator-failed"
     assert not of_the_engine("load_testing")
 
@@ -129,7 +129,7 @@ def test_a_cancelled_test_keeps_what_it_had_and_says_what_was_left_open(context:
     assert failure.cause == "unfinished when the test was interrupted"
     assert failure.count == step.requests - 30
     with pytest.raises(OperationError) as caught:
-        end_interrupted(measured)
+        end_interrupted(measured.interrupted)
     assert caught.value.code == "cancelled"
     assert not of_the_engine("load_testing")
 
@@ -144,15 +144,21 @@ def test_an_interruption_before_anything_was_measured_is_raised_as_it_came(conte
 
 
 @pytest.mark.parametrize(
-    ("interrupted", "error"), [("ctrl-c", KeyboardInterrupt), ("terminated", Terminated), (None, None)]
+    ("why", "error"),
+    [
+        ("ctrl-c", KeyboardInterrupt),
+        ("terminated", Terminated),
+        ("cancelled", OperationError),
+        ("load generator killed by signal 9", OperationError),
+    ],
 )
-def test_a_command_ends_as_its_load_test_was_ended(interrupted: str | None, error: type[BaseException] | None) -> None:
-    measured = Measurement((), {}, {}, interrupted=interrupted)
-    if error is None:
-        end_interrupted(measured)
-    else:
-        with pytest.raises(error):
-            end_interrupted(measured)
+def test_a_command_ends_as_its_load_test_was_ended(why: str, error: type[BaseException]) -> None:
+    end_interrupted(None, "reports/001-load-test.md")
+    with pytest.raises(error, match=r"what was measured until then is in reports/001-load-test\.md"):
+        end_interrupted(why, "reports/001-load-test.md")
+    with pytest.raises(error) as caught:
+        end_interrupted(why)
+    assert "measured" not in str(caught.value)
 
 
 class Hurried(RealHost):

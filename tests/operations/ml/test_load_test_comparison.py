@@ -233,6 +233,8 @@ def test_what_was_whole_when_somebody_ends_it_is_reported_as_a_part(context: Con
                 break
         rest = process.stderr.read()
     assert process.returncode == 130, rest
+    page = ".specweave/increments/0001-deploy-credit/reports/001-load-test-comparison.md"
+    assert rest.endswith(f"interrupted; what was measured until then is in {page}\n")
     _, alive = psutil.wait_procs(descendants, 20)
     assert not alive
     report = evidence.newest(equipped, "load-test-comparison")
@@ -240,5 +242,5 @@ def test_what_was_whole_when_somebody_ends_it_is_reported_as_a_part(context: Con
     assert not report.passed
     assert (report.data["interrupted"], len(report.data["pairs"])) == ("ctrl-c", 1)
     assert report.data["conclusion"]["verdict"] == "unknown"
-    page = (equipped.folder / "reports" / f"{report.stem}.md").read_text()
-    assert "**Partial**: interrupted (ctrl-c) after 1 pair of blocks." in page
+    text = (equipped.folder / "reports" / f"{report.stem}.md").read_text()
+    assert "**Partial**: interrupted (ctrl-c) after 1 pair of blocks." in text

@@ -92,28 +92,28 @@ def run_load_test(
     )
 
 
-def end_interrupted(measurement: Measurement, kept: str = "") -> None:
-    """End as the test did, once what was measured is written down: does nothing where it was whole.
+def end_interrupted(why: str | None, page: str = "") -> None:
+    """End as the test did: does nothing where it was whole.
 
     Args:
-        measurement: what there was until then.
-        kept: where that is to be found, for whoever stopped it.
+        why: see `Measurement.interrupted`.
+        page: what was measured until then, for whoever stopped it; empty where it is not written down.
 
     Raises:
-        KeyboardInterrupt: for ctrl-C, with `kept`; `Terminated` for SIGTERM, too.
+        KeyboardInterrupt: for ctrl-C; `Terminated` for SIGTERM, too.
         OperationError: `cancelled`, or `load-generator-failed`.
     """
-    why = measurement.interrupted
+    kept = f"what was measured until then is in {page}" if page else ""
     if why == _CTRL_C:
         raise KeyboardInterrupt(kept)
     if why == _TERMINATED:
         raise Terminated(kept)
     if why == CANCELLED:
-        raise OperationError(CANCELLED, "the load test was cancelled; what it had measured is in its report")
+        raise OperationError(CANCELLED, "; ".join(filter(None, ("the load test was cancelled", kept))))
     if why is not None:
         raise OperationError(
             "load-generator-failed",
-            f"the load test ended early: {why}; what it had measured is in its report",
+            "; ".join(filter(None, (f"the load test ended early: {why}", kept))),
             next_step="run it again",
         )
 
