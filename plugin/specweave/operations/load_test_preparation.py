@@ -12,7 +12,9 @@ from specweave.model_packages import store as packages
 from specweave.model_packages.store import Package
 from specweave.operations.load_test_request import LoadTestRequest, load_of
 from specweave.operations.load_testing import Plan
+from specweave.operations.load_testing.locust import LOCAL
 from specweave.operations.load_testing.measurement import split_cores
+from specweave.operations.load_testing.plan import Target, parse_target
 from specweave.operations.load_testing.reaching import tls_context
 from specweave.operations.load_testing.shape import Load, Shape, shape
 from specweave.operations.request_bodies import RequestBodies, read_bodies
@@ -91,6 +93,7 @@ def prepare(context: Context, request: LoadTestRequest) -> Prepared:
         )
     load = load_of(request, context.project)
     _require_possible(load)
+    _require_one_service(request)
     increment = store.find(context.project, request.increment, kind="deployment")
     settings = deployment.read(increment.folder)
     package = packages.open_package(context.project, settings.model.name, settings.model.version)
@@ -98,6 +101,20 @@ def prepare(context: Context, request: LoadTestRequest) -> Prepared:
     prepared = Prepared(increment, settings, package, bodies, request.header, load, shape(load, settings.slo))
     prepared.plan(request.url or "http://127.0.0.1", same_model=False).check()
     return prepared
+
+
+def _require_one_service(request: LoadTestRequest) -> None:
+    """To a worker on another machine a loopback address is that machine: it would load whatever answers there."""
+    is_here = request.url is None or parse_target(request.url).is_loopback
+    if request.engine != "locust" or not is_here:
+        return
+    for place in request.workers_at:
+        if place != LOCAL and not Target(secure=False, host=place, port=1, path="/").is_loopback:
+            raise InvalidInputError(
+                "arguments-conflict",
+                f"the service is at a loopback address, and a worker at {place[:100]!r} cannot reach it there",
+                next_step="name the service by --url as that machine reaches it, or have all workers here: local",
+            )
 
 
 def _require_possible(load: Load) -> None:

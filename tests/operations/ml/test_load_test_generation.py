@@ -91,6 +91,9 @@ def test_a_spike_is_generated_with_its_three_rates(context: Context, increment: 
         {"find_max": True, "engine": "locust"},
         {"compare": "0001-v1,0001-v2", "engine": "locust"},
         {"workers_at": "local,local"},
+        {"workers_at": "local,10.1.2.3", "engine": "locust"},
+        {"workers_at": "local,10.1.2.3", "engine": "locust", "environment": "staging"},
+        {"workers_at": "local,10.1.2.3", "engine": "locust", "url": "http://localhost:8000"},
         {"workers": 2, "engine": "locust"},
         {"replay": "access.log", "engine": "locust"},
         {"replay": "access.log", "generate": True},
@@ -103,6 +106,12 @@ def test_what_locust_cannot_do_is_refused_before_anything_is_sent(
         run(context, **values)
     assert caught.value.code == "arguments-conflict"
     assert not (increment.folder / "load-tests").exists()
+
+
+def test_a_worker_elsewhere_is_given_an_address_that_it_reaches(context: Context, increment: Increment) -> None:
+    values = {"workers_at": "local,127.0.0.1,10.1.2.3", "engine": "locust", "url": "http://10.9.8.7:8000"}
+    result = run(context, rps=20, dry_run=True, **values)
+    assert "sent by Locust, workers at local, 127.0.0.1, 10.1.2.3" in result.text()
 
 
 def test_this_machine_is_found_from_another_one(context: Context, tmp_path: Path) -> None:
