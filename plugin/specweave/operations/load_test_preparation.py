@@ -13,7 +13,7 @@ from specweave.model_packages.store import Package
 from specweave.operations.load_test_request import LoadTestRequest, load_of
 from specweave.operations.load_testing import Plan
 from specweave.operations.load_testing.locust import LOCAL
-from specweave.operations.load_testing.measurement import split_cores
+from specweave.operations.load_testing.measurement import count_cores
 from specweave.operations.load_testing.plan import Target, parse_target
 from specweave.operations.load_testing.reaching import tls_context
 from specweave.operations.load_testing.shape import Load, Shape, shape
@@ -120,7 +120,7 @@ def _require_one_service(request: LoadTestRequest) -> None:
 def _require_possible(load: Load) -> None:
     if load.ca_file is not None:
         tls_context(load.ca_file)
-    cores = max(1, sum(map(len, split_cores(load.workers))))
+    cores = count_cores()
     if load.workers > cores:
         raise InvalidInputError(
             "workers-too-many",

@@ -1,5 +1,7 @@
 """`ml load-test` with the options that say how requests are sent: a replay, workers, a certificate, time limits."""
 
+import os
+
 import pytest
 from tests.operations.load_testing.servers import serve
 from tests.operations.ml.credit_service import identity, service
@@ -36,6 +38,17 @@ def test_two_workers_report_one_load_test(context: Context, increment: Increment
     with serve(service(identity(context))) as server:
         result = run(context, rps=100, duration=1, workers=2, url=server.url)
     assert [(step.rps, step.requests) for step in result.steps] == [(100, 100)]
+
+
+def test_as_many_workers_are_taken_as_there_are_cores_also_where_none_can_be_kept_on_one(
+    context: Context, increment: Increment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As on macOS.
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    assert run(context, rps=100, duration=1, workers=4, url="http://127.0.0.1:1", dry_run=True).planned
+    with pytest.raises(SpecweaveError, match="this machine gives 4"):
+        run(context, rps=100, duration=1, workers=5, url="http://127.0.0.1:1", dry_run=True)
 
 
 @pytest.mark.parametrize(

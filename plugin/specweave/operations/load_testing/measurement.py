@@ -185,10 +185,16 @@ def _calibration_server(context: Context, plan: Plan, folder: Path) -> Iterator[
         yield msgspec.structs.replace(plan, calibration_port=port)
 
 
+def count_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def split_cores(workers: int = 1) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Cores for the server, and one for each worker of the engine, apart where there are enough.
 
-    With as many workers as cores the server may run anywhere; both are empty where there is one core alone.
+    With as many workers as cores the server may run anywhere; both are empty where there is one core alone, and where
+    the system keeps no process on a core.
     """
     if not hasattr(os, "sched_getaffinity"):
         return (), ()
