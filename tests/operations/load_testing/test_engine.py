@@ -6,6 +6,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +20,10 @@ from tests.operations.load_testing.servers import RIGHT, Handler, Server, answer
 from specweave.command import Context, Progress
 from specweave.errors import HostError, InvalidInputError, OperationError, SpecweaveError, Terminated
 from specweave.host import Completed, RealHost
-from specweave.operations.load_testing import Exchange, Measurement, Plan, Step, run_load_test
+from specweave.operations.load_testing import Exchange, Measurement, Plan, Step, run_load_test, worker
 from specweave.operations.load_testing.measurement import end_interrupted
 from specweave.operations.load_testing.summary import StepSummary
+from specweave.operations.load_testing.worker import Account, Halt, Part, Prepare, Reply
 from specweave.project import Project
 
 pytestmark = pytest.mark.measures
@@ -80,6 +82,28 @@ def test_a_worker_that_is_killed_leaves_the_steps_that_were_done(context: Contex
         end_interrupted(measured.interrupted)
     assert caught.value.code == "load-generator-failed"
     assert not of_the_engine("load_testing")
+
+
+def test_a_worker_that_is_told_to_stop_as_it_begins_stops(tmp_path: Path) -> None:
+    step = Step(0.1, 600.0)
+    with serve(steady(0)) as server:
+        plan = Plan(server.url, (step,), numbered(1), arrivals="constant", workers=2)
+        (tmp_path / "plan.json").write_bytes(msgspec.json.encode(plan))
+        argv = [sys.executable, "-P", "-m", worker.__name__, str(tmp_path / "plan.json"), str(tmp_path), "1"]
+        orders = [Prepare(2), Part(step, 0, time.monotonic()), Halt(interrupted=True)]
+        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(b"".join(msgspec.json.encode(order) + b"\n" for order in orders))
+            process.stdin.flush()
+            replies = (msgspec.json.decode(line, type=Reply) for line in process.stdout)
+            assert next(reply for reply in replies if isinstance(reply, Account)).interrupted
+            process.stdin.close()
+            assert process.wait(DEADLINE_S) == 0
+        finally:
+            process.kill()
+            process.stdout.close()
 
 
 def test_an_engine_that_is_killed_leaves_the_steps_that_were_done(context: Context) -> None:

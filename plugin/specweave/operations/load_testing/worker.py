@@ -246,6 +246,8 @@ async def _serve(worker: Worker, folder: Path, index: int) -> None:
         task = loop.create_task(_obey(worker, order, folder, index))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
+        # It begins before the next order is read, which may be there already, and end it.
+        await asyncio.sleep(0)
 
 
 async def _obey(worker: Worker, order: Prepare | Part, folder: Path, index: int) -> None:
