@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from specweave.files import rendering
+from specweave.operations.counting import counted
 from specweave.operations.load_testing.paired_comparison import BLOCK_FOR_P95, Difference, Figure, Pair, was_late
 from specweave.operations.load_testing.statistics import SAMPLES_FOR_INTERVAL
 from specweave.operations.load_testing.wording import milliseconds
@@ -133,8 +134,7 @@ def row_of(difference: Difference) -> dict[str, str]:
 def _notes(pairs: Sequence[Pair], differences: Sequence[Difference], interrupted: str | None) -> list[str]:
     notes = []
     if interrupted is not None:
-        count = f"{len(pairs)} pair" + ("s" if len(pairs) > 1 else "")
-        notes.append(f"**Partial**: interrupted ({interrupted}) after {count} of blocks.")
+        notes.append(f"**Partial**: interrupted ({interrupted}) after {counted(len(pairs), 'pair')} of blocks.")
     hidden = [found for found in differences if found.verdict == "noise" and found.figure == "p95_ms"]
     if hidden:
         widest = max(hidden, key=lambda found: (found.high or 0.0) / (found.first or 1.0))

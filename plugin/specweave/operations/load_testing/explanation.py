@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+from specweave.operations.counting import counted
 from specweave.operations.load_testing.judgement import HEADROOM, Judgement, instances
 from specweave.operations.load_testing.knee import WIDE, explain_knee
 from specweave.operations.load_testing.measurement import Measurement
@@ -57,7 +58,7 @@ def explain_instances(judgement: Judgement, target_rps: float) -> str:
     beyond = judgement.first_rps_beyond_slo
     most = " at most" if beyond is None or beyond > WIDE * held else ""
     said = (
-        f"For {target_rps:g} RPS run{most} {_counted(count, 'instance')}, each on a machine like this: "
+        f"For {target_rps:g} RPS run{most} {counted(count, 'instance')}, each on a machine like this: "
         f"{figure(each)} RPS each, {each / held:.0%} of what one held"
     )
     if count == 1:
@@ -167,7 +168,3 @@ def _unknown(steps: Sequence[StepMeasurement]) -> list[str]:
     if any(samples >= SAMPLES_FOR_P99 for samples in unknown):
         lines.append("n/a: the tool that sent the requests does not tell it.")
     return lines
-
-
-def _counted(number: int, name: str) -> str:
-    return f"1 {name}" if number == 1 else f"{number:,} {name}s"
