@@ -124,7 +124,10 @@ class Engine:
             search.learn(summarize(step, moments, summary, slow_s=slow_s))
 
     async def _warm_up(self) -> None:
-        """Every body once, of many the first ones, at a low rate; what an answer takes when nothing is under way."""
+        """Every body once, of many the first ones, at a low rate; what an answer takes when nothing is under way.
+
+        Only this process sends, of several workers: that may be a part of the bodies, more than once.
+        """
         await self._crew.own.pool.reach()
         search = self._plan.search
         first = Step(search.start, search.duration_s) if search else self._plan.steps[0]
