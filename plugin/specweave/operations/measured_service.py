@@ -34,6 +34,7 @@ class Place:
         engine_cores: where the load generator runs; empty for anywhere.
         key_variable: holds the key that is sent there, if any.
         content: what runs there, see `local_deployment.content`; None where only the service itself says so.
+        since: of a deployment, when what serves took over.
     """
 
     url: str
@@ -41,6 +42,7 @@ class Place:
     engine_cores: tuple[int, ...]
     key_variable: str | None = None
     content: Content | None = None
+    since: str | None = None
 
 
 @contextmanager
@@ -99,10 +101,10 @@ def foresee(
     if url is not None:
         return Place(_with_path(url), f"a service at {url}", engine_cores, sent_key())
     if environment is not None:
-        address, active = _deployed(context, increment, settings, environment)
+        address, active, since = _deployed(context, increment, settings, environment)
         key_variable = _key_variable(KEY_VARIABLE, _LOCAL_KEY_VARIABLE)
         description = f"the deployment in {environment}"
-        return Place(_with_path(address), description, engine_cores, key_variable, releases.content_of(active))
+        return Place(_with_path(address), description, engine_cores, key_variable, releases.content_of(active), since)
     service.require(increment)
     apart = f", on {_listed(server_cores)}, load from {_listed(engine_cores)}" if server_cores else ""
     description = f"the increment's own service, one process started for this test{apart}"
@@ -110,7 +112,16 @@ def foresee(
     return Place("", description, engine_cores, content=content.of_increment(increment, package))
 
 
-def _deployed(context: Context, increment: Increment, settings: Deployment, environment: str) -> tuple[str, Release]:
+def serves_still(context: Context, settings: Deployment, found: Place, environment: str | None) -> bool:
+    """Whether nothing took the place of what was found in an environment, as a deployment or a rollback would."""
+    if environment is None:
+        return True
+    return local_deployment.examine(context.project, settings.service.name, environment).since == found.since
+
+
+def _deployed(
+    context: Context, increment: Increment, settings: Deployment, environment: str
+) -> tuple[str, Release, str | None]:
     settings.environment(environment)
     found = local_deployment.examine(context.project, settings.service.name, environment)
     if found.address is None or found.active is None:
@@ -119,7 +130,7 @@ def _deployed(context: Context, increment: Increment, settings: Deployment, envi
             f"{settings.service.name} does not run in {environment}",
             next_step=f"deploy it: /ml:deploy {increment.number} --environment {environment}",
         )
-    return found.address, found.active
+    return found.address, found.active, found.since
 
 
 def sent_key() -> str | None:

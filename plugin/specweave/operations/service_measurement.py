@@ -25,6 +25,11 @@ from specweave.operations.measured_service import Place
 from specweave.operations.request_headers import header_values, header_variables
 from specweave.project import SloSettings
 
+_REPLACED = (
+    "Another release took over while this was measured: the figures are of both, and evidence for neither; run it "
+    "again."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -33,7 +38,8 @@ class Measured:
     Attributes:
         increment_id: whose service.
         address: where the requests went.
-        version: of the model package, None where the service serves another one than the increment names.
+        version: of the model package, None where the service serves another one than the increment names, also where
+            another release took over meanwhile.
         slo: against which it was judged.
         measurement: the figures.
         judgement: what follows from them.
@@ -91,12 +97,15 @@ def measure(context: Context, request: LoadTestRequest, *, command: str) -> Meas
             place.url, same_model=same_model, cores=place.engine_cores, key_variable=place.key_variable
         )
         measurement = _driven(context, request, prepared, plan)
+        replaced = not measured_service.serves_still(context, settings, place, request.environment)
     whole = measurement.interrupted is None
+    counts = whole and not replaced
     judgement = judge(measurement.steps, settings.slo, interrupted=not whole)
     remarks = [] if same_model else [_other_model(served, package)]
+    remarks += [_REPLACED] if replaced else []
     remarks += [load_test_generation.remark(request.workers_at)] if request.engine == "locust" else []
     # What answers at some --url may be anything.
-    about = (whole and place.content) or Content()
+    about = (counts and place.content) or Content()
     figures = _data(place, plan, measurement, judgement, prepared=prepared, served=served)
     data = {**figures, "engine": request.engine, "content": about.digest if about.files else None}
     earlier = earlier_measurement.find(increment, package.name, data) if same_model else None
@@ -124,7 +133,7 @@ def measure(context: Context, request: LoadTestRequest, *, command: str) -> Meas
         markdown=markdown,
         data=data,
         package=PackageReference(name=package.name, version=package.version, digest=package.identity)
-        if same_model and whole
+        if same_model and counts
         else None,
         environment=request.environment,
         attachments=charts,
@@ -136,11 +145,12 @@ def measure(context: Context, request: LoadTestRequest, *, command: str) -> Meas
     return Measured(
         increment_id=increment.id,
         address=place.url,
-        version=package.version if same_model else None,
+        version=package.version if same_model and not replaced else None,
         slo=settings.slo,
         measurement=measurement,
         judgement=judgement,
         report=page,
+        remarks=(_REPLACED,) if replaced else (),
         target_rps=request.target_rps,
     )
 

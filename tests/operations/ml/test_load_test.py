@@ -15,8 +15,12 @@ from specweave.command import Context
 from specweave.errors import GateError, InvalidInputError, NotFoundError, OperationError, SpecweaveError
 from specweave.host import RealHost
 from specweave.increments import evidence, store
+from specweave.increments.content import Content
 from specweave.increments.store import Increment
+from specweave.operations import local_deployment
 from specweave.operations.load_test_request import LoadTestRequest
+from specweave.operations.local_deployment import Condition, releases
+from specweave.operations.local_deployment.releases import Release
 from specweave.operations.ml.load_test import COMMAND
 from specweave.project import Project
 
@@ -313,6 +317,24 @@ def test_two_places_at_once_are_refused(context: Context, increment: Increment) 
     with pytest.raises(InvalidInputError) as caught:
         run(context, url="http://127.0.0.1:1", environment="staging")
     assert caught.value.code == "arguments-conflict"
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_deployment_that_another_took_over_meanwhile_is_not_shown(
+    context: Context, increment: Increment, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    moments = iter(["2026-11-20T12:00:00Z", "2026-11-20T12:00:01Z" if replaced else "2026-11-20T12:00:00Z"])
+    release = Release(increment.folder, increment.id, "credit", "0001-v1", "", "", "", "2026-11-20T12:00:00Z")
+    content = Content({"api/main.py": "0" * 64})
+    with serve(service(identity(context))) as server:
+        found = Condition("staging", "credit", "running", active=release, address=f"http://127.0.0.1:{server.port}")
+        monkeypatch.setattr(local_deployment, "examine", lambda *_: replace(found, since=next(moments)))
+        monkeypatch.setattr(releases, "content_of", lambda _: content)
+        result = run(context, rps=100, duration=1, environment="staging")
+    report = evidence.newest(increment, "load-test")
+    assert report is not None
+    assert (report.package is None, report.data["content"]) == (replaced, None if replaced else content.digest)
+    assert (result.version is None, "Another release took over" in result.text()) == (replaced, replaced)
 
 
 @pytest.mark.parametrize(
