@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -315,13 +316,15 @@ def test_a_body_that_does_not_come_is_let_go_and_the_application_knows(impatient
 
 def test_a_client_that_is_idle_between_requests_is_not_hurried(impatient: int) -> None:
     slow = socket.create_connection(("127.0.0.1", impatient), timeout=30)
-    with slow, socket.create_connection(("127.0.0.1", impatient), timeout=30) as idle:
-        idle.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert idle.recv(4096).startswith(b"HTTP/1.1 200 ")
+    with slow, closing(HTTPConnection("127.0.0.1", impatient, timeout=30)) as idle:
+        idle.request("GET", "/")
+        assert idle.getresponse().read()
+        connection = idle.sock
         slow.sendall(b"GET ")
         assert slow.recv(4096).startswith(b"HTTP/1.1 408 ")
-        idle.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert idle.recv(4096).startswith(b"HTTP/1.1 200 ")
+        idle.request("GET", "/")
+        assert idle.getresponse().status == 200
+        assert idle.sock is connection, "it was not closed in between"
 
 
 def test_a_request_that_waits_behind_another_is_not_too_slow(impatient: int, folder: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.operations.local_deployment.projects import NUMBER, Project
 
 from specweave.increments import criteria, deployment, documents, evidence, tasks
+from specweave.increments.standings import Stand
 from specweave.model_packages import store as packages
 from specweave.operations.sw import do, done
 
@@ -35,12 +36,12 @@ def worked(project: Project) -> Project:
     return project
 
 
-def standings(project: Project) -> Mapping[str, tuple[str, str]]:
+def standings(project: Project) -> Mapping[str, Stand]:
     return evidence.standings(project.increment, tasks.read(project.increment))
 
 
 def stale(project: Project) -> dict[str, str]:
-    return {task: why for task, (standing, why) in standings(project).items() if standing == "stale"}
+    return {task: stand.why for task, stand in standings(project).items() if stand.standing == "stale"}
 
 
 def ticked(project: Project) -> set[str]:
@@ -58,7 +59,7 @@ def run_all(project: Project) -> list[tuple[str, bool | None]]:
 
 def test_evidence_of_a_service_goes_stale_with_the_service_and_only_with_it(worked: Project) -> None:
     assert run_all(worked) == [(task, True) for task in ("T-002", "T-001", "T-005", "T-006", "T-007")]
-    assert {task for task, (standing, _) in standings(worked).items() if standing == "passed"} == set(RUN)
+    assert {task for task, stand in standings(worked).items() if stand.standing == "passed"} == set(RUN)
     assert run_all(worked) == []
     shown = {"AC-US1-01", "AC-US1-02", "AC-US1-03", "AC-US2-01", "AC-US2-02", "AC-US2-03", "AC-US3-01", "AC-US6-01"}
     assert ticked(worked) == shown
