@@ -28,14 +28,17 @@ class EarlierMeasurement:
 
 
 def find(increment: Increment, model: str, data: Mapping[str, object]) -> EarlierMeasurement | None:
-    """The newest load test of a model that was made as the one with these data was, in this increment or a linked one.
+    """The newest load test of a model that was made as the one with these data was, and shares a rate with it.
+
+    One at other rates in between says nothing of these, and hides nothing.
 
     Args:
         increment: whose reports, and those of the increments that it builds upon, are looked through.
         model: name of the model; its versions may differ.
         data: what the present report will hold: `machine`, `service`, `arrivals`, `settle`, `bodies` and
-            `engine` must be the same there.
+            `engine` must be the same there, and one rate of `steps` with an interval of its P95.
     """
+    rates = _compared_rates(data)
     alike = [
         (report, where)
         for report, where in _reports(increment)
@@ -43,6 +46,7 @@ def find(increment: Increment, model: str, data: Mapping[str, object]) -> Earlie
         and report.package.name == model
         and all(report.data.get(key) == data[key] for key in _ALIKE)
         and report.data.get("engine", "own") == data["engine"]
+        and rates & _compared_rates(report.data)
     ]
     if not alike:
         return None
@@ -54,6 +58,10 @@ def find(increment: Increment, model: str, data: Mapping[str, object]) -> Earlie
         earlier_steps(report.data),
         frozenset(rate for rate in late if isinstance(rate, float)) if isinstance(late, list) else frozenset(),
     )
+
+
+def _compared_rates(data: Mapping[str, object]) -> frozenset[float]:
+    return frozenset(step.rate for step in earlier_steps(data) if step.p95_interval is not None)
 
 
 def _reports(increment: Increment) -> Iterator[tuple[ReportData, Increment]]:

@@ -110,6 +110,7 @@ def test_a_second_test_is_compared_with_the_first_where_it_was_made_in_the_same_
 ) -> None:
     with serve(service(identity(context))) as server:
         first = run(context, rps=500, duration=2, url=server.url)
+        run(context, rps=50, duration=1, url=server.url)  # says nothing of 500, and hides nothing
         second = run(context, rps=500, duration=2, url=server.url)
         otherwise = run(context, rps=500, duration=2, url=server.url, arrivals="poisson")
     interval = first.steps[0].p95_interval_ms
