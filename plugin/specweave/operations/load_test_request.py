@@ -108,6 +108,7 @@ def load_of(request: LoadTestRequest, project: "Project") -> "Load":
         duration_s=duration_s,
         arrivals=request.arrivals,
         find_max=request.find_max,
+        soak=request.soak is not None,
         spike=request.spike,
         replay=str(project.resolve(request.replay, what="log")) if request.replay is not None else None,
         speed=request.speed,
@@ -144,6 +145,12 @@ def _require_one_engine(request: LoadTestRequest) -> None:
             "arguments-conflict",
             "--workers is of specweave's own engine; Locust has one for each word of --workers-at",
             next_step="leave --workers out",
+        )
+    if request.generate and request.ca_file is not None:
+        raise InvalidInputError(
+            "arguments-conflict",
+            "--generate writes files for every machine, and --ca-file is on this one",
+            next_step="leave --ca-file out, and have each machine trust the authority",
         )
     if (request.engine == "locust" or request.generate) and (request.find_max or request.compare):
         asked = "--find-max" if request.find_max else "--compare"

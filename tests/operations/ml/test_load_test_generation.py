@@ -88,6 +88,7 @@ def test_a_spike_is_generated_with_its_three_rates(context: Context, increment: 
     "values",
     [
         {"find_max": True, "generate": True},
+        {"ca_file": "authority.pem", "generate": True},
         {"find_max": True, "engine": "locust"},
         {"compare": "0001-v1,0001-v2", "engine": "locust"},
         {"workers_at": "local,local"},
