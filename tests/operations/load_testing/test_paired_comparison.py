@@ -224,6 +224,35 @@ def test_the_conclusion_names_what_differs_and_passes_what_is_worse_in_nothing()
     assert conclusion(lambda _seed: dearer)[:2] == ("mixed", False)
 
 
+def test_the_headline_says_what_could_not_be_compared() -> None:
+    steady = np.full(60, 0.001)
+    few = [Pair(block(steady), block(steady)) for _ in range(4)]
+    found = conclude(few, compare_pairs(few), VERSIONS, interrupted=None)
+    assert found.headline == (
+        "0001-v2 against 0001-v1: P95 could not be compared; P50 and CPU a request do not differ beyond chance"
+    )
+    assert any("a P50 that is up to 0.00ms higher" in note for note in found.notes)
+
+    many = [Pair(block(np.full(300, 0.001), rate=900.0), block(np.full(300, 0.001), rate=900.0)) for _ in range(4)]
+    assert conclusion(lambda _seed: [*few, *many])[2] == (
+        "0001-v2 against 0001-v1: P95 at 100 RPS could not be compared; "
+        "P50, P95 at 900 RPS and CPU a request do not differ beyond chance"
+    )
+    assert conclusion(lambda _seed: many)[2] == "0001-v2 does not differ from 0001-v1 beyond chance"
+    alone = [Pair(block(steady, cpu_us=None), block(steady)) for _ in range(4)]
+    assert conclusion(lambda _seed: alone)[2].endswith("; P50 does not differ beyond chance")
+
+
+def test_the_report_counts_the_pairs_of_a_rate_and_not_of_all_rates() -> None:
+    steady = np.full(60, 0.001)
+    pairs = [Pair(block(steady, rate=rate), block(steady, rate=rate)) for rate in (50.0, 100.0) for _ in range(4)]
+    for made, said in ((pairs, "the 4 pairs at each rate"), (pairs[:-1], "the 3 or 4 pairs at each rate")):
+        differences = compare_pairs(made)
+        found = conclude(made, differences, VERSIONS, interrupted=None)
+        page = render_comparison(made, differences, found, title="credit", versions=VERSIONS, conditions={})
+        assert said in page
+
+
 def test_processor_time_alone_does_not_show_that_two_versions_are_alike() -> None:
     few = [Pair(block(np.full(9, 0.001)), block(np.full(9, 0.009))) for _ in range(4)]
     assert {found.figure: found.verdict for found in compare_pairs(few)} == {

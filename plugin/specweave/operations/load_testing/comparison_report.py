@@ -1,5 +1,6 @@
 """What people read of two versions against each other: the conclusion, the table, the report."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -7,7 +8,14 @@ import msgspec
 
 from specweave.files import rendering
 from specweave.operations.counting import counted
-from specweave.operations.load_testing.paired_comparison import BLOCK_FOR_P95, Difference, Figure, Pair, was_late
+from specweave.operations.load_testing.paired_comparison import (
+    BLOCK_FOR_P95,
+    Difference,
+    Figure,
+    Pair,
+    Verdict,
+    was_late,
+)
 from specweave.operations.load_testing.statistics import SAMPLES_FOR_INTERVAL
 from specweave.operations.load_testing.wording import milliseconds
 
@@ -21,6 +29,7 @@ _NAMES: Mapping[Figure, str] = {
 # What is said first: what the SLO limits, then the rest.
 _ORDER: Sequence[Figure] = ("p95_ms", "error_rate", "p99_ms", "p50_ms", "cpu_us_per_request")
 _LATENCIES: frozenset[Figure] = frozenset({"p50_ms", "p95_ms", "p99_ms"})
+_NOT_COMPARED: frozenset[Verdict] = frozenset({"too-few", "disturbed"})
 _MOST_NAMED = 3
 _WHOLE_MICROSECONDS = 10
 
@@ -71,7 +80,7 @@ def conclude(
         verdict = "worse" if worse else "better"
         said = f"{second} is {verdict} than {first}: {_named([*worse, *better])}"
     elif noise:
-        verdict, said = "noise", f"{second} does not differ from {first} beyond chance"
+        verdict, said = "noise", _alike(differences, versions)
     else:
         verdict, said = "unknown", f"{second} and {first} could not be compared"
     passed = verdict in {"better", "noise"} and interrupted is None
@@ -104,7 +113,7 @@ def render_comparison(
         "headline": conclusion.headline,
         "notes": conclusion.notes,
         "rows": [row_of(difference) for difference in differences],
-        "pairs": len(pairs),
+        "pairs": _each_rate(pairs),
         "failures": [
             {"version": version, "rate": f"{rate:g}", "cause": cause, "count": count, "sample": sample}
             for (version, rate, cause), (count, sample) in _failures(pairs, versions).items()
@@ -135,13 +144,14 @@ def _notes(pairs: Sequence[Pair], differences: Sequence[Difference], interrupted
     notes = []
     if interrupted is not None:
         notes.append(f"**Partial**: interrupted ({interrupted}) after {counted(len(pairs), 'pair')} of blocks.")
-    hidden = [found for found in differences if found.verdict == "noise" and found.figure == "p95_ms"]
+    noise = [found for found in differences if found.verdict == "noise"]
+    hidden = [found for found in noise if found.figure == "p95_ms"] or [it for it in noise if it.figure == "p50_ms"]
     if hidden:
         widest = max(hidden, key=lambda found: (found.high or 0.0) / (found.first or 1.0))
         share = f", {widest.high / widest.first:.0%}" if widest.high is not None and widest.first else ""
         notes.append(
-            f"What chance may hide: a P95 that is up to {milliseconds(widest.high)} higher{share}, at {widest.rate:g} "
-            "RPS. A longer `--duration` narrows it."
+            f"What chance may hide: a {_NAMES[widest.figure]} that is up to {milliseconds(widest.high)} higher{share}, "
+            f"at {widest.rate:g} RPS. A longer `--duration` narrows it."
         )
     short = [found.rate for found in differences if found.figure == "p95_ms" and found.verdict == "too-few"]
     if short:
@@ -156,6 +166,37 @@ def _notes(pairs: Sequence[Pair], differences: Sequence[Difference], interrupted
                 "processor time."
             )
     return notes
+
+
+def _alike(differences: Sequence[Difference], versions: tuple[str, str]) -> str:
+    """That nothing differs beyond chance, and what of P50 and P95 is not known to be so."""
+    first, second = versions
+    missing = [it for it in differences if it.verdict in _NOT_COMPARED and it.figure in {"p50_ms", "p95_ms"}]
+    if not missing:
+        return f"{second} does not differ from {first} beyond chance"
+    noise = [it for it in differences if it.verdict == "noise"]
+    verb = "does" if len({it.figure for it in noise}) == 1 else "do"
+    return (
+        f"{second} against {first}: {_where(missing, differences)} could not be compared; "
+        f"{_where(noise, differences)} {verb} not differ beyond chance"
+    )
+
+
+def _where(chosen: Sequence[Difference], among: Sequence[Difference]) -> str:
+    """`P50, P95 at 10, 50 RPS and CPU a request`: the rates of a figure are named where they are not all it has."""
+    told = []
+    for figure in _NAMES:
+        rates = [found.rate for found in chosen if found.figure == figure]
+        if rates:
+            part = len(rates) < sum(found.figure == figure for found in among)
+            told.append(_NAMES[figure] + (f" at {', '.join(f'{rate:g}' for rate in rates)} RPS" if part else ""))
+    return " and ".join(filter(None, (", ".join(told[:-1]), told[-1])))
+
+
+def _each_rate(pairs: Sequence[Pair]) -> str:
+    """How many pairs each rate has: `4 pairs`, or `3 or 4 pairs` of a round that was not whole."""
+    counts = sorted(set(Counter(pair.first.rate for pair in pairs).values()))
+    return f"{counts[0]} or {counts[1]} pairs" if len(counts) > 1 else counted(counts[0] if counts else 0, "pair")
 
 
 def _named(differences: Sequence[Difference]) -> str:
