@@ -1,10 +1,12 @@
 """What is generated for Locust and k6, as far as it shows without them; tests/integration/load runs it."""
 
 import json
+import runpy
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -15,7 +17,7 @@ import specweave_runtime
 from specweave.artifacts import load_tests
 from specweave.increments.deployment import Deployment, ModelReference, Service
 from specweave.increments.store import Increment
-from specweave.operations.load_testing import Exchange, Plan, Step, answer_form, redaction
+from specweave.operations.load_testing import Exchange, Plan, Step, answer_form, judgement, redaction, statistics
 from specweave.project import EnvironmentSettings, Project, SloSettings
 from specweave_runtime.package import Executable, Manifest, Parity, Source
 
@@ -109,6 +111,34 @@ def test_the_objective_of_the_deployment_decides_in_both_tools(folder: Path) -> 
     script = (folder / "script.js").read_text()
     assert "const P95_MS = 120.0;" in script
     assert "const ERROR_RATE = 0.005;" in script
+
+
+def test_a_step_is_judged_as_the_tool_judges_it(folder: Path) -> None:
+    program: Any = SimpleNamespace(**runpy.run_path(str(folder / "load_judgement.py")))
+    figures: Any = SimpleNamespace(**runpy.run_path(str(folder / "load_figures.py")))
+    assert program.FEWEST_SAMPLES == judgement.FEWEST_SAMPLES
+    assert (figures.SAMPLES_FOR_P95, figures.SAMPLES_FOR_P99) == (
+        statistics.SAMPLES_FOR_P95, statistics.SAMPLES_FOR_P99
+    )  # fmt: skip
+    slo = (120.0, 0.005)
+    said = {
+        (20, 5.0, 0.0): "unknown: too few requests",
+        (58, 900.0, 0.0): "unknown: too few requests",
+        (20, 5.0, 0.05): "no",
+        (59, 5.0, 0.0): "yes",
+        (59, 121.0, 0.0): "no",
+    }
+    for (requests, slowest, errors), verdict in said.items():
+        found = {"p95": None, "max": slowest, "error_rate": errors}
+        assert program.judge(found, requests, slo) == verdict, (requests, slowest, errors)
+    assert program.judge({"p95": 119.0, "max": 900.0, "error_rate": 0.0}, 200, slo) == "yes"
+    assert not program.passes([program.UNKNOWN]), "what is not known is not held"
+    assert program.passes([program.UNKNOWN, program.WITHIN])
+    assert not program.passes([program.WITHIN, program.BEYOND])
+
+
+def test_the_readme_says_how_a_test_in_a_cluster_is_done_again(folder: Path) -> None:
+    assert "`kubectl delete --filename kubernetes.yaml`" in (folder / "README.md").read_text()
 
 
 def test_the_dockerfile_is_lint_clean_and_takes_only_locked_wheels(folder: Path) -> None:

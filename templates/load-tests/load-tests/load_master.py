@@ -22,6 +22,7 @@ from locust.env import Environment
 from locust.runners import MasterRunner
 
 from load_figures import CORRECT, figures, merged, milliseconds, recent
+from load_judgement import judge, passes
 
 LEAD_S = 0.1
 SLACK_S = 60.0
@@ -77,7 +78,7 @@ class Master:
         try:
             self._workers = [client.id for client in runner.clients.all] if isinstance(runner, MasterRunner) else [None]
             self._go()
-            status = SUCCEEDED if all(map(self._is_within, self._steps)) else BEYOND
+            status = SUCCEEDED if passes([step["verdict"] for step in self._steps]) else BEYOND
         except TestFailedError as error:
             self._tell({"error": {"code": error.code, "message": str(error)}})
             status = FAILED
@@ -100,7 +101,9 @@ class Master:
             moments, account = self._follow(
                 step, self._plan["arrivals"], self._plan["seed"] + number, connections[number], number=number
             )
-            self._steps.append({**account, "figures": figures(step, moments)})
+            found = figures(step, moments)
+            verdict = judge(found, len(moments["outcome"]), self._slo)
+            self._steps.append({**account, "figures": found, "verdict": verdict})
             if self._folder:
                 np.savez(self._folder / f"step-{number}.npz", **moments)
                 self._save_summary()
@@ -220,16 +223,13 @@ class Master:
             return
         names = ("locust", "gevent", "geventhttpclient")
         versions = {"python": platform.python_version(), **{name: version(name) for name in names}}
-        steps = [{key: value for key, value in step.items() if key != "figures"} for step in self._steps]
+        steps = [
+            {key: value for key, value in step.items() if key not in {"figures", "verdict"}} for step in self._steps
+        ]
         text = json.dumps({"steps": steps, "versions": versions, "workers": len(self._workers)})
         making = self._folder / "summary.json.new"
         making.write_text(text, "utf-8")
         making.replace(self._folder / "summary.json")
-
-    def _is_within(self, step: Mapping[str, Any]) -> bool:
-        found = step["figures"]
-        p95 = found["p95"] if found["p95"] is not None else found["max"]
-        return bool(p95 <= self._slo[0] and found["error_rate"] <= self._slo[1])
 
     def _table(self) -> str:
         lines = [
@@ -242,7 +242,7 @@ class Master:
             times = [milliseconds(found[name]) for name in ("p50", "p95", "p99", "max")]
             cells = [f"{step['rate']:g}", f"{found['achieved']:.4g}", *times, f"{found['error_rate']:.2%}"]
             late = max(step["lateness_p99_ms"])
-            lines.append(f"| {' | '.join(cells)} | {milliseconds(late)} | {'yes' if self._is_within(step) else 'no'} |")
+            lines.append(f"| {' | '.join(cells)} | {milliseconds(late)} | {step['verdict']} |")
         lines += [
             "",
             "Latency counts from the intended start of a request. Late by: how far the workers were behind the",
