@@ -27,6 +27,7 @@ from specweave.project import SloSettings
 _USUAL_PORT = 8000
 # What the workers import of the tool; each imports nothing else of it.
 _COPIED = (answer_form, redaction)
+_OF_THE_ENGINE = frozenset({"repeat_disturbed", "calibration_port", "search", "workers"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,9 @@ def _require_steps(prepared: Prepared) -> None:
 
 
 def _as_json(plan: Plan) -> bytes:
-    """What is of use elsewhere: no core of this machine."""
-    return msgspec.json.encode(msgspec.structs.replace(plan, cores=(), calibration_port=None))
+    """What is of use elsewhere: no core of this machine, and nothing that only specweave's own engine reads."""
+    document = msgspec.to_builtins(msgspec.structs.replace(plan, cores=()))
+    return msgspec.json.encode({name: value for name, value in document.items() if name not in _OF_THE_ENGINE})
 
 
 def _copied() -> dict[str, bytes]:

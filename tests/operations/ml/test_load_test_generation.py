@@ -47,6 +47,16 @@ def test_the_plan_is_the_one_that_the_own_engine_would_do(context: Context, incr
     assert plan.cores == (), "no core of this machine is of use to another"
 
 
+def test_the_plan_has_nothing_that_no_program_beside_it_reads(context: Context, increment: Increment) -> None:
+    run(context, rps=20, generate=True)
+    folder = increment.folder / "load-tests"
+    programs = "".join(path.read_text() for path in [*folder.glob("*.py"), folder / "script.js"])
+    names = msgspec.json.decode((folder / "plan.json").read_bytes(), type=dict[str, object])
+    assert {"url", "steps", "corpus", "seed"} <= set(names)
+    read = ('plan["{}"]', 'plan.get("{}")', "plan.{}")
+    assert not [name for name in names if not any(way.format(name) in programs for way in read)]
+
+
 def test_an_environment_says_where_it_would_be_sent(context: Context, increment: Increment) -> None:
     run(context, rps=20, environment="staging", generate=True)
     assert plan_of(increment).url == "http://127.0.0.1:8100/predict"
