@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
@@ -135,6 +136,14 @@ def test_a_step_is_judged_as_the_tool_judges_it(folder: Path) -> None:
     assert not program.passes([program.UNKNOWN]), "what is not known is not held"
     assert program.passes([program.UNKNOWN, program.WITHIN])
     assert not program.passes([program.WITHIN, program.BEYOND])
+
+
+def test_the_share_of_errors_that_is_allowed_is_not_beyond_it_by_its_last_bits(folder: Path) -> None:
+    figures: Any = SimpleNamespace(**runpy.run_path(str(folder / "load_figures.py")))
+    due, outcome = np.arange(300) / 100, np.full(300, figures.CORRECT, np.uint16)
+    outcome[:3] = 503
+    found = figures.figures({"duration_s": 3.0}, {"due": due, "done": due + 0.01, "outcome": outcome})
+    assert found["error_rate"] == 0.01
 
 
 def test_the_readme_says_how_a_test_in_a_cluster_is_done_again(folder: Path) -> None:

@@ -31,7 +31,7 @@ def figures(step: Mapping[str, Any], moments: Mapping[str, Any]) -> dict[str, An
         "p95": float(np.quantile(latency, 0.95, method="inverted_cdf")) if len(latency) >= SAMPLES_FOR_P95 else None,
         "p99": float(np.quantile(latency, 0.99, method="inverted_cdf")) if len(latency) >= SAMPLES_FOR_P99 else None,
         "max": float(latency[-1]),
-        "error_rate": 1 - float(correct.mean()),
+        "error_rate": int((~correct).sum()) / len(correct),
         "achieved": int(correct.sum()) / max(step["duration_s"], last),
     }
 

@@ -92,6 +92,19 @@ def test_each_request_counts_once_and_every_figure_comes_from_its_own_moments() 
     assert step.generator.cpu == pytest.approx(0.2)
 
 
+@pytest.mark.parametrize(("failed", "total"), [(3, 300), (1, 100), (7, 700), (0, 300)])
+def test_the_share_of_errors_that_an_slo_allows_is_not_beyond_it_by_its_last_bits(failed: int, total: int) -> None:
+    due = np.arange(total) / 100
+    outcome = np.full(total, int(Outcome.CORRECT))
+    outcome[:failed] = 503
+    moments = {"due": due, "released": due, "sent": due, "done": due + 0.01, "outcome": outcome}
+    summary = StepSummary(5.0, 1.0, 8, 2, 1, {}, 100, total / 100)
+    step = summarize(Step(100, total / 100), moments, summary, slow_s=0.1)
+    assert step.error_rate == failed / total
+    (verdict,) = judge([step], SloSettings(latency_p95_ms=100, error_rate=0.01)).verdicts
+    assert verdict == "within"
+
+
 def test_memory_that_grows_steadily_shows_as_a_trend_after_the_service_has_settled() -> None:
     due = np.arange(90) * 1.0
     moments = {"due": due, "released": due, "sent": due, "done": due + 0.01, "outcome": np.ones(90, int)}

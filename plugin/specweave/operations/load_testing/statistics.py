@@ -234,7 +234,7 @@ def summarize(
         correct=count,
         achieved_rate=count / until,
         concurrency=float(latency.sum()) / max(duration_s, float(done.max())),
-        error_rate=1 - count / len(due),
+        error_rate=(len(due) - count) / len(due),
         latency=percentiles(latency[waited_for]),
         p95_interval=p95_interval(latency[waited_for]),
         histogram=histogram(latency[waited_for]),

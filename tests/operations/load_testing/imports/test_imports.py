@@ -103,6 +103,13 @@ def test_every_sample_gives_a_report(reader: Reader) -> None:
         assert ("-over-time.svg" in charts) == any(step.timeline for step in found.steps)
 
 
+def test_the_errors_of_requests_that_are_told_one_by_one_are_counted_exactly(reader: Reader) -> None:
+    rows = [(10**18 + at * 10**7, 503 if at < 3 else 200) for at in range(300)]
+    lines = [f"{start},{status},1000000,1,1,{'busy' if status == 503 else ''}" for start, status in rows]
+    (step,) = reader("\n".join(lines) + "\n").steps
+    assert (step.requests, step.error_rate) == (300, 3 / 300)
+
+
 def test_points_of_k6_give_a_step_for_each_scenario_and_the_totals_of_its_summary(reader: Reader) -> None:
     steps = reader(sample("k6-points.json.gz")).steps
     (whole,) = reader(sample("k6-summary-export.json")).steps
