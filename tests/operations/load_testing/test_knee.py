@@ -169,3 +169,26 @@ def test_a_spike_is_told_by_the_rate_before_it() -> None:
     assert "its processor is the limit" in why
     stuck = said(step(50, usual), step(1_000, Was()), step(50, Was(p95=300)))[0]
     assert stuck == "After the spike the service no longer holds 50 RPS: P95 goes from 9.0ms to 300ms."
+
+
+def test_a_spike_that_is_held_is_told_as_that_and_not_as_a_knee() -> None:
+    steps = [step(50, Was(p95=9)), step(1_000, Was(p95=14, cpu=0.4)), step(50, Was(p95=8))]
+    held, room = said(*steps)
+    assert held == "The service holds the spike to 1000 RPS: P95 goes from 9.0ms to 14ms."
+    assert "40% of one core" in room
+    few = [
+        msgspec.structs.replace(each, latency=msgspec.structs.replace(each.latency, p95=None, p99=None, samples=150))
+        for each in steps
+    ]
+    assert said(*few)[0] == "The service holds the spike to 1000 RPS: P50 goes from 4.5ms to 7.0ms."
+    few[1] = msgspec.structs.replace(few[1], latency=Percentiles(10, 4.0))
+    assert "knee" not in " ".join(said(*few)), "the spike itself was not judged"
+
+
+def test_what_is_not_known_of_latency_is_left_out_of_the_sentences() -> None:
+    silent = msgspec.structs.replace(step(1_000, Was(errors=1.0)), latency=Percentiles(0))
+    between = said(step(500, Was()), silent)[0]
+    assert between.startswith(
+        "The knee lies between 500 and 1000 RPS, where the share of errors goes from 0.00% to 100"
+    )
+    assert said(silent)[0] == "Already the lowest rate, 1000 RPS, is beyond the SLO: 100.00% of the requests fail."

@@ -22,6 +22,8 @@ _FULL, _BUSY = 0.85, 0.6
 _IDLE = 0.3
 # Of a limit that lies between two rates so far apart little is known.
 WIDE = 1.5
+# Which figure tells of the latency, where the first of them is known.
+_FIGURES = {"p95": "P95", "p50": "P50", "p99": "P99", "maximum": "the longest latency"}
 _CLIENT_ERRORS = range(400, 500)
 # Request Timeout, Too Early, Too Many Requests.
 _OF_OVERLOAD = frozenset({408, 425, 429})
@@ -57,7 +59,10 @@ def explain_knee(
         return [_burst(steps[0], beyond[-1]), _cause(steps[0], beyond[-1], slo, cores)]
     if beyond:
         return [_between(held, beyond[0]), _cause(held, beyond[0], slo, cores)]
-    return [_none_found(judged[0][0], held), _room(held, cores)] if held else []
+    if held is None:
+        return []
+    first = _spike_held(steps, held) if is_spike(steps) else [_none_found(judged[0][0], held)]
+    return [*first, _room(held, cores)]
 
 
 def _refusal(step: StepMeasurement, slo: SloSettings) -> str | None:
@@ -76,25 +81,50 @@ def is_spike(steps: Sequence[StepMeasurement]) -> bool:
 
 
 def _between(held: StepMeasurement | None, beyond: StepMeasurement) -> str:
-    p95 = milliseconds(beyond.latency.p95)
     if held is None:
-        return f"Already the lowest rate, {beyond.rate:g} RPS, is beyond the SLO: P95 is {p95}, and {_failing(beyond)}."
+        return f"Already the lowest rate, {beyond.rate:g} RPS, is beyond the SLO: {_state(beyond)}."
     is_wide = beyond.rate > WIDE * held.rate
     between = "`--find-max` tests rates between them" if is_wide else "rates between them were not tested"
-    return f"The knee lies between {held.rate:g} and {beyond.rate:g} RPS, where {_rise(held, beyond)}; {between}."
+    return f"The knee lies between {held.rate:g} and {beyond.rate:g} RPS{_with(', where', held, beyond)}; {between}."
 
 
 def _burst(usual: StepMeasurement, beyond: StepMeasurement) -> str:
     if beyond.rate == usual.rate:
-        return f"After the spike the service no longer holds {usual.rate:g} RPS: {_rise(usual, beyond)}."
-    return f"The spike to {beyond.rate:g} RPS is more than the service holds: {_rise(usual, beyond)}."
+        return f"After the spike the service no longer holds {usual.rate:g} RPS{_with(':', usual, beyond)}."
+    return f"The spike to {beyond.rate:g} RPS is more than the service holds{_with(':', usual, beyond)}."
+
+
+def _spike_held(steps: Sequence[StepMeasurement], held: StepMeasurement) -> list[str]:
+    usual = steps[0]
+    if held.rate <= usual.rate:
+        return []
+    return [f"The service holds the spike to {held.rate:g} RPS{_with(':', usual, held)}."]
+
+
+def _with(joint: str, low: StepMeasurement, high: StepMeasurement) -> str:
+    """What became of latency and errors, as far as both rates tell it, after `joint`; empty where neither does."""
+    risen = [_rise(low, high)] if _told(low, high) else []
+    if low.error_rate or high.error_rate:
+        begin = "" if risen else "goes "
+        risen.append(f"the share of errors {begin}from {low.error_rate:.2%} to {high.error_rate:.2%}")
+    return f"{joint} {' and '.join(risen)}" if risen else ""
 
 
 def _rise(low: StepMeasurement, high: StepMeasurement) -> str:
-    said = f"P95 goes from {milliseconds(low.latency.p95)} to {milliseconds(high.latency.p95)}"
-    if not (low.error_rate or high.error_rate):
-        return said
-    return f"{said} and the share of errors from {low.error_rate:.2%} to {high.error_rate:.2%}"
+    name = _told(low, high)
+    before, after = (milliseconds(getattr(step.latency, name)) for step in (low, high))
+    return f"{_FIGURES[name]} goes from {before} to {after}"
+
+
+def _told(*steps: StepMeasurement) -> str:
+    """The first figure of latency that all of them tell; empty where there is none."""
+    return next((name for name in _FIGURES if all(getattr(step.latency, name) is not None for step in steps)), "")
+
+
+def _state(step: StepMeasurement) -> str:
+    name = _told(step)
+    latency = f"{_FIGURES[name]} is {milliseconds(getattr(step.latency, name))}, and " if name else ""
+    return f"{latency}{_failing(step)}"
 
 
 def _cause(held: StepMeasurement | None, step: StepMeasurement, slo: SloSettings, cores: int) -> str:
@@ -152,13 +182,10 @@ def _limit(step: StepMeasurement, cores: int, *, late: bool) -> str:
 
 
 def _none_found(lowest: StepMeasurement, held: StepMeasurement) -> str:
-    p95 = milliseconds(held.latency.p95)
     if lowest.rate == held.rate:
-        return f"One rate shows no knee: at {held.rate:g} RPS P95 is {p95}, and {_failing(held)}."
-    return (
-        f"No knee was found up to {held.rate:g} RPS: from {lowest.rate:g} RPS to there P95 goes from "
-        f"{milliseconds(lowest.latency.p95)} to {p95}, and {_failing(held)}."
-    )
+        return f"One rate shows no knee: at {held.rate:g} RPS {_state(held)}."
+    risen = f"{_rise(lowest, held)}, and " if _told(lowest, held) else ""
+    return f"No knee was found up to {held.rate:g} RPS: from {lowest.rate:g} RPS to there {risen}{_failing(held)}."
 
 
 def _room(held: StepMeasurement, cores: int) -> str:
