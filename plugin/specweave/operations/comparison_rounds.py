@@ -23,6 +23,11 @@ from specweave.operations.local_service import serve
 
 SEED = 0
 _INTERRUPTIONS = frozenset({CANCELLED, "load-generator-failed"})
+# What a service of either version may do after some rounds; the pairs before it are as good as they were.
+_SERVICE_FAILED: Mapping[str, str] = {
+    "service-not-ready": "a service did not become ready",
+    "service-unreachable": "a service could no longer be reached",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ class Rounds:
         """Why it ended before its time; None where it did not."""
         if self.stop is None:
             return None
+        if isinstance(self.stop, OperationError) and self.stop.code in _SERVICE_FAILED:
+            return _SERVICE_FAILED[self.stop.code]
         return (self.last and self.last.interrupted) or reason(self.stop)
 
     @property
@@ -78,15 +85,32 @@ class Rounds:
         """All rounds, or those until it is interrupted.
 
         Raises:
-            KeyboardInterrupt, OperationError: it was interrupted before there was a pair; what a service did.
+            KeyboardInterrupt, OperationError: it was interrupted, or a service failed, before there was a pair.
         """
         try:
             for number, swapped in enumerate(balanced_order(self.rounds, SEED)):
                 self._round(number, (1, 0) if swapped else (0, 1))
         except (KeyboardInterrupt, OperationError) as stop:
-            if not self.pairs or not (isinstance(stop, KeyboardInterrupt) or stop.code in _INTERRUPTIONS):
+            kept = isinstance(stop, KeyboardInterrupt) or stop.code in {*_INTERRUPTIONS, *_SERVICE_FAILED}
+            if not self.pairs or not kept:
                 raise
             self.stop = stop
+
+    def end(self, page: str) -> None:
+        """End as the comparison did: does nothing where it was whole.
+
+        Args:
+            page: where the pairs are that were whole.
+
+        Raises:
+            KeyboardInterrupt, OperationError: what ended it, and the page.
+        """
+        if isinstance(self.stop, OperationError) and self.stop.code in _SERVICE_FAILED:
+            message = f"the comparison ended early; what was measured until then is in {page}: {self.stop.message}"
+            raise OperationError(
+                self.stop.code, message, next_step=self.stop.next_step, details=self.stop.details
+            ) from self.stop
+        end_interrupted(self.interrupted, page)
 
     def _round(self, number: int, order: tuple[int, int]) -> None:
         with ExitStack() as services:

@@ -18,7 +18,7 @@ from specweave.operations.load_test_request import LoadTestRequest
 from specweave.operations.load_testing import Exchange, Plan
 from specweave.operations.load_testing.answer_form import AnswerForm
 from specweave.operations.load_testing.comparison_report import Conclusion, conclude, render_comparison
-from specweave.operations.load_testing.measurement import describe_machine, end_interrupted, split_cores
+from specweave.operations.load_testing.measurement import describe_machine, split_cores
 from specweave.operations.load_testing.paired_comparison import Difference, block_seconds, compare_pairs
 from specweave.operations.load_testing.statistics import StepMeasurement
 from specweave.operations.request_bodies import read_bodies
@@ -64,9 +64,9 @@ def compare_versions(context: Context, request: LoadTestRequest, *, command: str
     Raises:
         NotFoundError: increment, a package or the API is not there.
         InvalidInputError: `arguments-conflict`, `load-test-plan-invalid`, `versions-not-comparable`.
-        OperationError: `service-not-ready` and its like; nothing is recorded.
-        KeyboardInterrupt: it was interrupted, or an OperationError `cancelled`; the pairs of blocks that were whole by
-            then are in the report.
+        OperationError: `service-not-ready` and its like; nothing is recorded where no pair of blocks was whole.
+        KeyboardInterrupt: it was interrupted, or an OperationError `cancelled`, `service-not-ready` or
+            `service-unreachable`; the pairs of blocks that were whole by then are in the report.
     """
     started = context.host.now()
     _refuse_others(request)
@@ -100,7 +100,7 @@ def compare_versions(context: Context, request: LoadTestRequest, *, command: str
         content=about,
     )
     page = context.project.relative(report.path)
-    end_interrupted(comparison.interrupted, page)
+    comparison.end(page)
     return Compared(
         prepared.increment.id,
         comparison.versions,

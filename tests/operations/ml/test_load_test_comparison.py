@@ -27,9 +27,10 @@ import asyncio, json, os, sys
 from pathlib import Path
 package = Path(os.environ["MODEL_PACKAGE"])
 seconds = float((package / "model.onnx").read_text())
-if seconds < 0:
-    raise SystemExit("the model cannot be loaded")
 log = package.parent / f"{package.name}.log"
+died_before = log.exists() and "started" in log.read_text()
+if seconds == -1 or (seconds == -2 and died_before):
+    raise SystemExit("the model cannot be loaded")
 with log.open("a") as file:
     file.write("started\\n")
 async def converse(reader, writer):
@@ -38,10 +39,12 @@ async def converse(reader, writer):
             head = (await reader.readuntil(b"\\r\\n\\r\\n")).decode()
             length = int(head.lower().partition("content-length: ")[2].partition("\\r\\n")[0] or 0)
             body = json.loads(await reader.readexactly(length) or b"{}")
+            if "features" in body and seconds == -3 and died_before:
+                os._exit(1)
             if "features" in body:
                 with log.open("a") as file:
                     file.write(f"{body['features']['age']}\\n")
-                await asyncio.sleep(seconds)
+                await asyncio.sleep(max(seconds, 0))
             good = body.get("features", {"age": 0})["age"] > 30
             probabilities = {"bad": 0.4, "good": 0.6} if good else {"bad": 0.7, "good": 0.3}
             answer = json.dumps({"prediction": "good" if good else "bad", "probabilities": probabilities}).encode()
@@ -184,6 +187,17 @@ def test_another_test_beside_it_is_refused(context: Context, equipped: Increment
     assert not (equipped.folder / "reports").exists()
 
 
+def test_a_dry_run_of_it_is_refused_with_the_reason_and_the_time_it_would_take(
+    context: Context, equipped: Increment
+) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        compare(context, rps="60,120", duration="60s", dry_run=True)
+    assert caught.value.code == "arguments-conflict"
+    assert "--dry-run is not available with --compare: it shows what one service would be sent" in caught.value.message
+    assert "would take 4 min (10 rounds of 2 rates, 6 s of either version at each)" in caught.value.message
+    assert not (equipped.folder / "reports").exists()
+
+
 def test_what_cannot_be_compared_is_refused(context: Context, equipped: Increment) -> None:
     add_version(context, SECOND)
     add_version(context, "0001-v3", feature="profession")
@@ -216,6 +230,31 @@ def test_a_version_that_does_not_become_ready_ends_it_and_nothing_is_recorded(
     assert caught.value.code == "service-not-ready"
     assert "the model cannot be loaded" in caught.value.message
     assert not (equipped.folder / "reports").exists()
+
+
+@pytest.mark.measures
+@pytest.mark.parametrize(
+    ("behaviour", "pairs", "code", "said"),
+    [
+        (-2, 2, "service-not-ready", "a service did not become ready"),
+        (-3, 3, "service-unreachable", "a service could no longer be reached"),
+    ],
+)
+def test_what_was_whole_when_a_service_failed_is_reported_as_a_part(
+    context: Context, equipped: Increment, behaviour: float, pairs: int, code: str, said: str
+) -> None:
+    add_version(context, SECOND, seconds=behaviour)
+    with pytest.raises(OperationError) as caught:
+        compare(context, rps="40,50")
+    page = ".specweave/increments/0001-deploy-credit/reports/001-load-test-comparison.md"
+    assert caught.value.code == code
+    assert f"what was measured until then is in {page}: " in caught.value.message
+    report = evidence.newest(equipped, "load-test-comparison")
+    assert report is not None
+    assert not report.passed
+    assert (report.data["interrupted"], len(report.data["pairs"])) == (said, pairs)
+    text = (context.project.root / page).read_text()
+    assert f"**Partial**: interrupted ({said}) after {pairs} pairs of blocks." in text
 
 
 @pytest.mark.measures
