@@ -8,9 +8,11 @@ from specweave.errors import InvalidInputError
 from specweave.increments.reports import FOLDER, next_number
 from specweave.increments.store import Increment
 from specweave.operations import measured_service
+from specweave.operations.counting import counted
 from specweave.operations.load_test_preparation import Prepared, prepare
 from specweave.operations.load_test_request import LoadTestRequest
 from specweave.operations.load_testing import Plan, Step
+from specweave.operations.load_testing.paired_comparison import block_seconds
 from specweave.operations.load_testing.wording import time_span
 from specweave.operations.measured_service import Place
 from specweave.project import SloSettings
@@ -53,13 +55,7 @@ def foresee(context: Context, request: LoadTestRequest, question: str | None) ->
         NotFoundError: increment, package, API or deployment is not there.
         InvalidInputError: see `prepare`; `arguments-conflict` for what sends nothing anyway.
     """
-    if request.generate or request.compare:
-        asked = "--generate" if request.generate else "--compare"
-        raise InvalidInputError(
-            "arguments-conflict",
-            f"--dry-run shows the steps of a load test; {asked} has none of its own",
-            next_step="leave one of them out",
-        )
+    _refuse_what_has_no_outlook(request)
     prepared = prepare(context, request)
     increment, settings = prepared.increment, prepared.settings
     place = measured_service.foresee(
@@ -87,6 +83,25 @@ def foresee(context: Context, request: LoadTestRequest, question: str | None) ->
         notes=[*_notes(plan, prepared, request), f"It would leave {page}, with the figures and charts beside it."]
         + ([f"A person would be asked first: {question}"] if question else []),
     )
+
+
+def _refuse_what_has_no_outlook(request: LoadTestRequest) -> None:
+    if request.generate:
+        raise InvalidInputError(
+            "arguments-conflict",
+            "--dry-run is not available with --generate, which sends nothing anyway",
+            next_step="leave one of them out",
+        )
+    if request.compare:
+        rounds, block_s = block_seconds(request.duration)
+        takes = time_span(2 * len(request.rps) * rounds * block_s)
+        raise InvalidInputError(
+            "arguments-conflict",
+            "--dry-run is not available with --compare: it shows what one service would be sent, and a comparison "
+            f"loads two in turn. This one would take {takes} ({rounds} rounds of {counted(len(request.rps), 'rate')}, "
+            f"{time_span(block_s)} of either version at each), and some seconds a round to start the services",
+            next_step="leave one of them out",
+        )
 
 
 def _headline(plan: Plan, place: Place) -> str:
