@@ -27,6 +27,13 @@ def test_a_spike_goes_up_and_back_without_a_pause() -> None:
     assert not form.settle
 
 
+def test_a_soak_and_a_search_take_one_rate() -> None:
+    assert shape(Load(rates=(50,), duration_s=5, soak=True), SLO).steps == (Step(50, 5),)
+    search = shape(Load(rates=(50, 50), duration_s=5, find_max=True), SLO).search
+    assert search is not None
+    assert search.start == 50
+
+
 def test_a_ramp_begins_where_the_last_one_ended() -> None:
     form = shape(Load(rates=(100, 300), duration_s=10, arrivals="ramp"), SLO)
     assert [(step.start_rate, step.rate, step.requests) for step in form.steps] == [(0, 100, 500), (100, 300, 2_000)]
@@ -51,6 +58,8 @@ def test_the_rate_of_a_ramp_rises_evenly(start: float, end: float, seed: int) ->
         Load(rates=(10,), duration_s=5, find_max=True, spike=100),
         Load(rates=(10,), duration_s=5, find_max=True, arrivals="ramp"),
         Load(rates=(10, 20), duration_s=5, spike=100),
+        Load(rates=(10, 20), duration_s=5, find_max=True),
+        Load(rates=(10, 20), duration_s=5, soak=True),
         Load(rates=(100,), duration_s=5, spike=100),
     ],
 )

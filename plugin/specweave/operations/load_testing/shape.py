@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -12,6 +13,8 @@ from specweave.project import SloSettings
 
 _LONGEST_REPLAY_S = 86_400.0
 
+Lengthening = Literal["`--duration`", "`--soak`", "log"]
+
 
 class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The load that somebody asked for.
@@ -20,7 +23,8 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         rates: requests a second, each a step.
         duration_s: of each step.
         arrivals: how requests are spread over a step.
-        find_max: search the highest rate within the SLO, from the lowest of `rates` on, instead of going through them.
+        find_max: search the highest rate within the SLO, from the one of `rates` on, instead of going through them.
+        soak: hold the one rate for all of `duration_s`.
         spike: go from the one rate to this one and back, without a pause.
         replay: a log whose requests are sent again at the moments at which they came; see `arrival_log`. `rates` and
             `arrivals` then say nothing, and no more than the first `duration_s` are played.
@@ -32,6 +36,7 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     duration_s: float
     arrivals: Arrivals = "poisson"
     find_max: bool = False
+    soak: bool = False
     spike: float | None = None
     replay: str | None = None
     speed: float = 1.0
@@ -39,6 +44,13 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     connections: int | None = None
     workers: int = 1
     ca_file: str | None = None
+
+    @property
+    def lengthened_by(self) -> Lengthening:
+        """What a longer one of gives more requests at the same rates."""
+        if self.replay is not None:
+            return "log"
+        return "`--soak`" if self.soak else "`--duration`"
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -63,10 +75,12 @@ def shape(load: Load, slo: SloSettings) -> Shape:
     if load.find_max:
         if load.arrivals == "ramp":
             raise _conflict("--find-max holds each rate; --arrivals ramp does not")
-        return Shape((), Search(min(load.rates), load.duration_s, slo.latency_p95_ms, slo.error_rate))
+        return Shape(
+            (), Search(_only_rate(load.rates, "--find-max"), load.duration_s, slo.latency_p95_ms, slo.error_rate)
+        )
     if load.spike is not None:
         return Shape(_spike(load.rates, load.spike, load), settle=False)
-    rates = sorted(set(load.rates))
+    rates = [_only_rate(load.rates, "--soak")] if load.soak else sorted(set(load.rates))
     if load.arrivals == "ramp":
         return Shape(tuple(Step(rate, load.duration_s, start) for start, rate in zip([0, *rates], rates, strict=False)))
     return Shape(tuple(Step(rate, load.duration_s) for rate in rates))
@@ -89,12 +103,17 @@ def _replay(log: Path, load: Load) -> Shape:
 
 
 def _spike(rates: Sequence[float], peak: float, load: Load) -> tuple[Step, ...]:
-    if len(set(rates)) > 1:
-        raise _conflict("--spike starts from one rate", "give one --rps, such as --rps 50")
-    base = rates[0]
+    base = _only_rate(rates, "--spike")
     if peak <= base:
         raise _conflict(f"a spike to {peak:g} is no more than {base:g} RPS", "give a higher --spike or a lower --rps")
     return tuple(Step(rate, load.duration_s) for rate in (base, peak, base))
+
+
+def _only_rate(rates: Sequence[float], option: str) -> float:
+    if len(set(rates)) > 1:
+        does = "holds" if option == "--soak" else "starts from"
+        raise _conflict(f"{option} {does} one rate", "give one --rps, such as --rps 50")
+    return rates[0]
 
 
 def _conflict(message: str, next_step: str = "leave one of them out") -> InvalidInputError:
