@@ -50,7 +50,8 @@ def record_import(context: Context, request: LoadTestRequest, *, command: str) -
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     file = context.project.relative(path)
-    measurement = Measurement(imported.steps, {}, {imported.tool: imported.version or "of unknown version"})
+    tools = {imported.tool: imported.version or "of unknown version"}
+    measurement = Measurement(imported.steps, {}, tools, lengthened_by=None)
     judgement = judge(measurement.steps, settings.slo)
     remarks = _remarks(imported)
     markdown, charts = render_report(

@@ -96,7 +96,8 @@ def measure(context: Context, request: LoadTestRequest, *, command: str) -> Meas
         plan = prepared.plan(
             place.url, same_model=same_model, cores=place.engine_cores, key_variable=place.key_variable
         )
-        measurement = _driven(context, request, prepared, plan)
+        measured = _driven(context, request, prepared, plan)
+        measurement = msgspec.structs.replace(measured, lengthened_by=prepared.load.lengthened_by)
         replaced = not measured_service.serves_still(context, settings, place, request.environment)
     whole = measurement.interrupted is None
     counts = whole and not replaced

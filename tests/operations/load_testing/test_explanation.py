@@ -7,6 +7,7 @@ from tests.operations.load_testing.test_judgement import step
 from specweave.operations.load_testing.explanation import explain, explain_instances
 from specweave.operations.load_testing.judgement import judge
 from specweave.operations.load_testing.measurement import Measurement
+from specweave.operations.load_testing.shape import Lengthening
 from specweave.operations.load_testing.statistics import StepMeasurement
 from specweave.project import SloSettings
 
@@ -53,11 +54,47 @@ def test_the_instances_for_a_rate_are_said_with_the_room_that_they_leave(target:
     assert sentence in explain_instances(judge([step(100), step(140, 400)], SLO), target)
 
 
-def test_where_no_limit_was_found_the_number_of_instances_is_the_most_that_is_needed() -> None:
-    assert "run at most 13 instances" in explain_instances(judge([step(100)], SLO), 1_000)
-    assert "run at most 13 instances" in explain_instances(judge([step(100), step(900, 400)], SLO), 1_000), (
-        "nor a close one"
-    )
+def test_where_no_limit_was_found_the_number_of_instances_is_enough_and_fewer_may_do() -> None:
+    said = explain_instances(judge([step(100)], SLO), 1_000)
+    assert said.startswith("For 1000 RPS 13 instances are enough, each on a machine like this: 76.9 RPS each, 77%")
+    assert "of what one held; fewer may do, as no limit was found. With one" in said
+    assert "For 20 RPS 1 instance is enough" in explain_instances(judge([step(100)], SLO), 20)
+    far = explain_instances(judge([step(100), step(900, 400)], SLO), 1_000)
+    assert "fewer may do, as no rate between 100 and 900 RPS was tested" in far
+
+
+@pytest.mark.parametrize(
+    ("lengthened_by", "advice", "narrowed"),
+    [
+        ("`--duration`", "P99 needs 1,000); use a longer `--duration`.", "side; a longer `--duration` narrows"),
+        ("`--soak`", "P99 needs 1,000); use a longer `--soak`.", "side; a longer `--soak` narrows"),
+        ("log", "n/a: the log has too few requests for that percentile", "side; a longer log narrows"),
+        (None, "P99 needs 1,000).", "fall on its other side."),
+    ],
+)
+def test_the_advice_for_more_requests_is_one_that_this_test_can_follow(
+    lengthened_by: Lengthening | None, advice: str, narrowed: str
+) -> None:
+    few = with_interval(step(100, requests=300), 90, 110)
+    few = msgspec.structs.replace(few, latency=msgspec.structs.replace(few.latency, p99=None))
+    measured = Measurement((few,), {}, {}, lengthened_by=lengthened_by)
+    lines = " ".join(explain(measured, judge([few], SLO), SLO))
+    assert advice in lines
+    assert narrowed in lines
+    assert lengthened_by == "`--duration`" or "--duration" not in lines
+
+
+def test_what_a_tool_did_not_tell_is_not_put_down_to_too_few_requests() -> None:
+    full, few = step(100), step(50, requests=100)
+    untold = msgspec.structs.replace(full, latency=msgspec.structs.replace(full.latency, p95=None, p99=9.0))
+    short = msgspec.structs.replace(few, latency=msgspec.structs.replace(few.latency, p95=None, p99=None))
+    only = said(untold)
+    assert "n/a of P95 where there were enough requests: the tool that sent them did not tell it." in only
+    assert "too few" not in only
+    assert "n/a" not in said(msgspec.structs.replace(full, latency=msgspec.structs.replace(full.latency, p99=9.0)))
+    both = said(short, untold)
+    assert "too few requests for that percentile" in both
+    assert "n/a of P95 where there were enough requests" in both
 
 
 def test_without_a_rate_that_is_held_no_number_of_instances_is_given() -> None:

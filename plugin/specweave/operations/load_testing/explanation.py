@@ -10,6 +10,7 @@ from specweave.operations.load_testing.measurement import Measurement
 from specweave.operations.load_testing.statistics import (
     MAX_GENERATOR_CPU,
     MAX_LATENESS_MS,
+    SAMPLES_FOR_P95,
     SAMPLES_FOR_P99,
     StepMeasurement,
 )
@@ -43,8 +44,10 @@ def explain(measurement: Measurement, judgement: Judgement, slo: SloSettings) ->
             f"For steady operation plan {figure(held * HEADROOM)} RPS per instance ({HEADROOM:.0%} of it): bursts and "
             "restarts need room."
         )
-    lines += _ended_early(steps) + _contradictions(steps, judgement) + _latencies(steps, slo) + _over_time(steps, slo)
-    return lines + _generator(measurement, judgement) + _unknown(steps)
+    lines += (
+        _ended_early(steps) + _contradictions(steps, judgement) + _latencies(measurement, slo) + _over_time(steps, slo)
+    )
+    return lines + _generator(measurement, judgement) + _unknown(measurement)
 
 
 def explain_instances(judgement: Judgement, target_rps: float) -> str:
@@ -54,15 +57,17 @@ def explain_instances(judgement: Judgement, target_rps: float) -> str:
         return (
             f"How many instances {target_rps:g} RPS need is not known: this test shows no rate that one of them holds."
         )
-    each = target_rps / count
-    beyond = judgement.first_rps_beyond_slo
-    most = " at most" if beyond is None or beyond > WIDE * held else ""
+    each, beyond = target_rps / count, judgement.first_rps_beyond_slo
+    known = beyond is not None and beyond <= WIDE * held
+    number, verb = counted(count, "instance"), "is" if count == 1 else "are"
     said = (
-        f"For {target_rps:g} RPS run{most} {counted(count, 'instance')}, each on a machine like this: "
-        f"{figure(each)} RPS each, {each / held:.0%} of what one held"
-    )
+        f"For {target_rps:g} RPS run {number}" if known else f"For {target_rps:g} RPS {number} {verb} enough"
+    ) + f", each on a machine like this: {figure(each)} RPS each, {each / held:.0%} of what one held"
     if count == 1:
         return f"{said}; a second one bears it while the first restarts."
+    if not known:
+        why = "no limit was found" if beyond is None else f"no rate between {held:g} and {beyond:g} RPS was tested"
+        said += f"; fewer may do, as {why}"
     left = target_rps / (count - 1)
     held_still = "within" if left <= held else "beyond"
     return f"{said}. With one of them away the others bear {figure(left)} RPS each, {held_still} what one held."
@@ -93,19 +98,20 @@ def _contradictions(steps: Sequence[StepMeasurement], judgement: Judgement) -> l
     ]
 
 
-def _latencies(steps: Sequence[StepMeasurement], slo: SloSettings) -> list[str]:
+def _latencies(measurement: Measurement, slo: SloSettings) -> list[str]:
     # The latency is of the correct answers and of the failures that callers had to wait for; of other tools, which tell
     # no single request, it is of whatever they counted.
     lines = [
         f"At {step.rate:g} RPS {late} requests failed later than the SLO allows, or timed out; the latency holds their "
         "time."
-        for step in steps
+        for step in measurement.steps
         if step.histogram and (late := step.latency.samples - step.correct) > 0
     ]
+    narrowed = f"; a longer {measurement.lengthened_by} narrows it" if measurement.lengthened_by else ""
     return lines + [
         f"At {step.rate:g} RPS the SLO lies within the interval of P95 ({interval(step.p95_interval)}): another run "
-        "may fall on its other side; a longer `--duration` narrows it."
-        for step in steps
+        f"may fall on its other side{narrowed}."
+        for step in measurement.steps
         if step.p95_interval and step.p95_interval[0] <= slo.latency_p95_ms <= step.p95_interval[1]
     ]
 
@@ -158,13 +164,24 @@ def _generator_limit(steps: Sequence[StepMeasurement], found: Calibration | None
     return [line]
 
 
-def _unknown(steps: Sequence[StepMeasurement]) -> list[str]:
-    unknown = [step.latency.samples for step in steps if step.latency.p99 is None]
+def _unknown(measurement: Measurement) -> list[str]:
+    enough = {"p50": 1, "p95": SAMPLES_FOR_P95, "p99": SAMPLES_FOR_P99}
+    unknown = [
+        (step.latency.samples >= least, name.upper())
+        for name, least in enough.items()
+        for step in measurement.steps
+        if getattr(step.latency, name) is None
+    ]
+    untold = dict.fromkeys(name for suffices, name in unknown if suffices)
+    limits = f"P95 needs {SAMPLES_FOR_P95:,}, P99 needs {SAMPLES_FOR_P99:,}"
     lines = []
-    if any(samples < SAMPLES_FOR_P99 for samples in unknown):
-        lines.append(
-            "n/a: too few requests for that percentile (P95 needs 200, P99 needs 1,000); use a longer `--duration`."
-        )
-    if any(samples >= SAMPLES_FOR_P99 for samples in unknown):
-        lines.append("n/a: the tool that sent the requests does not tell it.")
+    if any(not suffices for suffices, _ in unknown):
+        if measurement.lengthened_by == "log":
+            lines.append(f"n/a: the log has too few requests for that percentile ({limits}).")
+        else:
+            remedy = f"; use a longer {measurement.lengthened_by}" if measurement.lengthened_by else ""
+            lines.append(f"n/a: too few requests for that percentile ({limits}){remedy}.")
+    if untold:
+        named = " and ".join(untold)
+        lines.append(f"n/a of {named} where there were enough requests: the tool that sent them did not tell it.")
     return lines

@@ -117,7 +117,7 @@ def recommendation(judgement: Judgement, slo: SloSettings) -> tuple[str, str]:
         if "p95-unknown" in judgement.verdicts:
             reason = "the result does not tell P95 or what it lies between"
         elif "generator-limited" not in judgement.verdicts:
-            reason = "too few requests to judge, use a longer --duration"
+            reason = "too few requests to judge"
         return f"Recommendation: none; {reason}", f"{target} (not shown)"
     advice = f"Recommendation: Deploy with max {held:g} RPS per instance"
     if beyond is None:

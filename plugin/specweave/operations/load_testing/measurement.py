@@ -19,6 +19,7 @@ from specweave.host import tool_python
 from specweave.operations.load_testing.plan import Floats, Plan, Step
 from specweave.operations.load_testing.progress import follow
 from specweave.operations.load_testing.search import LONGEST_S, MOST_PROBES, by_rate
+from specweave.operations.load_testing.shape import Lengthening
 from specweave.operations.load_testing.statistics import StepMeasurement, summarize
 from specweave.operations.load_testing.summary import TERMINATED_STATUS, Calibration, StepSummary, Summary
 from specweave.operations.load_testing.worker import MOMENTS
@@ -43,6 +44,7 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         calibration: what the generator can send on time, where that was tried.
         interrupted: why it ended before its plan did (`ctrl-c`, `terminated`, `cancelled`, `load generator killed by
             signal 9`), None where it did not; steps are then those that were done, and what was done of the last one.
+        lengthened_by: what gives it more requests at the same rates; None where nothing here does.
     """
 
     steps: tuple[StepMeasurement, ...]
@@ -50,6 +52,7 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     versions: dict[str, str]
     calibration: Calibration | None = None
     interrupted: str | None = None
+    lengthened_by: Lengthening | None = "`--duration`"
 
 
 def run_load_test(
