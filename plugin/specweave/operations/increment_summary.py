@@ -179,7 +179,14 @@ def run_action(increment: Increment, task: Task) -> str:
     what = f": {failed}" if report and (failed := _what_failed(report)) else ""
     where = f" (report {task.evidence})" if task.evidence else ""
     again = f"then `/sw:do {increment.number}` runs it again"
-    return f"{task.id} ({task.title}) failed{what}. Mend the cause first{where}, {again}."
+    remedy = f": {step}" if report and (step := _remedy(report)) else ""
+    return f"{task.id} ({task.title}) failed{what}. Mend the cause first{where}{remedy}, {again}."
+
+
+def _remedy(report: ReportData) -> str:
+    """What the error that a command ended with says to do; empty where it ended with none."""
+    step = report.data.get("next_step")
+    return " ".join(step.split())[:_LONGEST_MESSAGE] if "code" in report.data and isinstance(step, str) else ""
 
 
 def _what_failed(report: ReportData) -> str:

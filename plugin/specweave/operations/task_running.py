@@ -6,7 +6,7 @@ from datetime import datetime
 
 from specweave.arguments import slash_line
 from specweave.command import Context, Progress
-from specweave.errors import ConflictError, HostError, SpecweaveError
+from specweave.errors import ConflictError, GateError, HostError, NotFoundError, OperationError, SpecweaveError
 from specweave.files import quoting
 from specweave.increments import binding, claims, content, evidence, life_cycle, reports, tasks
 from specweave.increments.store import Increment
@@ -14,6 +14,13 @@ from specweave.increments.tasks import Task
 from specweave.operations import test_running
 from specweave.operations.repeated_test import evidence_saying_the_same
 from specweave.operations.task_binding import Bound, Person, Tested, bind, claimed, not_started, person_for, tested
+
+# With these a check ended before anything was measured: they say nothing of what was to be checked.
+_NO_VERDICT = (NotFoundError, GateError, ConflictError, HostError)
+_NOT_MEASURED = frozenset(
+    {"service-not-ready", "service-unreachable", "service-unauthorized", "certificate-refused", "environment-failed"}
+    | {"host-unknown", "load-generator-failed", "workers-missing"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +30,7 @@ class Ran:
     Attributes:
         task: as it was before.
         line: the command as a person would type it, or the test.
-        passed: whether it did what it should; None in a dry run.
+        passed: whether it did what it should; None in a dry run, and where it could not be repeated to verify it.
         report: path of its evidence, relative to the increment; None where a person has to act first.
         message: why it failed, empty where it passed.
         next_step: what to do about that.
@@ -77,7 +84,7 @@ def check_of(increment: Increment, task: Task, context: Context) -> Bound | Test
     try:
         step = bind(increment, task, context)
     except SpecweaveError as error:
-        return _not_bound(task, error)
+        return _not_bound(task, error, verifying=True)
     acts = isinstance(step, Bound) and not step.only_checks
     if acts or (isinstance(step, Person) and step.reason == "approval"):
         return None if task.test is None else tested(task, context)
@@ -95,7 +102,8 @@ def run_claimed(
         context: passed on to it.
         name: who claims the task.
         again: run it also where the task is done.
-        verifying: evidence of a test that says the same already is kept, and no other is left.
+        verifying: evidence of a test that says the same already is kept, and no other is left; so is that of a check
+            that could not be carried out.
 
     Returns:
         None where another process has done it meanwhile.
@@ -120,7 +128,7 @@ def run(step: Bound | Tested, increment: Increment, context: Context, *, verifyi
     """Do what a task is bound to; where that is a command and there is a test as well, the test decides."""
     if isinstance(step, Tested):
         return run_test(step, increment, context, verifying=verifying)
-    ran = run_command(step, increment, context)
+    ran = run_command(step, increment, context, verifying=verifying)
     if isinstance(ran, Person) or not ran.passed or step.task.test is None:
         return ran
     check = tested(step.task, context)
@@ -168,10 +176,11 @@ def run_test(step: Tested, increment: Increment, context: Context, *, verifying:
     return Ran(step.task, step.line, passed, page, message, next_step, by_test=not passed)
 
 
-def run_command(bound: Bound, increment: Increment, context: Context) -> Ran | Person:
+def run_command(bound: Bound, increment: Increment, context: Context, *, verifying: bool = False) -> Ran | Person:
     """Run a task's command and see to its evidence.
 
-    An operation records its own evidence; for one that leaves none, and for one that raised, it is recorded here.
+    An operation records its own evidence; for one that leaves none, and for one that raised, it is recorded here,
+    unless nothing was measured while verifying.
     """
     started, before = context.host.now(), _newest_number(increment)
     try:
@@ -181,6 +190,8 @@ def run_command(bound: Bound, increment: Increment, context: Context) -> Ran | P
             raise  # it says nothing of the task
         if person := person_for(bound.task, bound.line, error):
             return person
+        if verifying and is_no_verdict(error):
+            return _failed(bound.task, bound.line, error, passed=None)
         report = _see_to_evidence(
             bound,
             increment,
@@ -215,15 +226,26 @@ def _is_done(increment: Increment, task_id: str) -> bool:
     return evidence.is_done(task, evidence.standing(increment, task))
 
 
-def _not_bound(task: Task, error: SpecweaveError) -> Ran | Person:
+def _not_bound(task: Task, error: SpecweaveError, *, verifying: bool = False) -> Ran | Person:
     if error.code == "config-invalid":
         raise error  # it says nothing of the task
     line = task.run or task.test or ""
-    return person_for(task, line, error) or _failed(task, line, error)
+    passed = None if verifying and is_no_verdict(error) else False
+    return person_for(task, line, error) or _failed(task, line, error, passed=passed)
 
 
-def _failed(task: Task, line: str, error: SpecweaveError, report: str | None = None) -> Ran:
-    return Ran(task, line, passed=False, report=report, message=error.message, next_step=error.next_step)
+def is_no_verdict(error: SpecweaveError) -> bool:
+    """Whether a check could not be carried out, so that it says nothing of what it is about."""
+    if isinstance(error, OperationError):
+        # A service that was started for the check and whose log says why it ended was tried, and is not good enough.
+        return error.code in _NOT_MEASURED and "log" not in error.details
+    return isinstance(error, _NO_VERDICT)
+
+
+def _failed(
+    task: Task, line: str, error: SpecweaveError, report: str | None = None, *, passed: bool | None = False
+) -> Ran:
+    return Ran(task, line, passed, report=report, message=error.message, next_step=error.next_step)
 
 
 def _body(error: SpecweaveError) -> str:

@@ -18,7 +18,7 @@ from specweave.increments.tasks import Standing, Task
 from specweave.increments.test_cases import Results
 from specweave.operations.counting import counted
 from specweave.operations.repeated_test import is_dirty
-from specweave.operations.sw.verify import Check, CriterionVerdict, Proof, Verdict
+from specweave.operations.sw.verify import NOT_REPEATED, Check, CriterionVerdict, Proof, Verdict
 from specweave.operations.task_binding import Bound, Person, Standings, Tested, done, ordered
 from specweave.operations.task_running import Ran, check_of, run_claimed
 from specweave.operations.task_schedule import Tracker
@@ -46,9 +46,10 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Whether there are criteria and each can be read and is shown, and no check failed."""
+        """Whether there are criteria and each can be read and is shown, and each check could be run and none failed."""
         shown = bool(self.verdicts) and all(verdict.result == "passed" for verdict in self.verdicts)
-        return shown and not self.problems and all(check.passed is not False for check in self.checks)
+        held = all(check.passed is not False and not check.could_not_be_repeated for check in self.checks)
+        return shown and held and not self.problems
 
     def data(self) -> dict[str, object]:
         """For the report."""
@@ -157,6 +158,9 @@ def _check(task: Task, line: str, step: Ran | Person | None) -> Check:
         return Check(task=task.id, command=line, why="not repeated: it acts; its evidence is judged")
     if isinstance(step, Person):
         return Check(task=task.id, command=line, why=f"not run: {step.action}")
+    if step.passed is None:
+        remedy = f"; {step.next_step}" if step.next_step else ""
+        return Check(task=task.id, command=step.line, why=f"{NOT_REPEATED}{step.message}{remedy}")
     return Check(
         task=task.id,
         command=step.line,

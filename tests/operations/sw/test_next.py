@@ -83,7 +83,8 @@ def test_what_failed_comes_first_then_what_waits_to_be_closed_then_what_goes_on_
     assert result.steps[1].action == "Review it, then `/sw:done 0003`."
     assert (result.open, result.paused) == (5, ["0005-paused"])
     mend = "T-001 (Task 1) failed: the number 0001 is taken by 0001-new. Mend the cause first (report "
-    assert result.steps[0].action == f"{mend}reports/001-inc.md), then `/sw:do 0004` runs it again."
+    remedy = "use 0007, or give only a title"
+    assert result.steps[0].action == f"{mend}reports/001-inc.md): {remedy}, then `/sw:do 0004` runs it again."
     before, _, after = result.text().partition(f"\n\nNext: {result.steps[0].action}\n\nAfter that:\n\n")
     assert (before.splitlines()[-1][:14], after.splitlines()[0][:18]) == ("`0004-broken` ", "- `0003-closing`: ")
     assert [step.increment for step in next_(context, "--limit 2").steps] == ["0004-broken", "0003-closing"]

@@ -7,14 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.operations.ml.credit_service import identity, make_increment
 
 from specweave import slash_line
 from specweave.command import Context
-from specweave.errors import NotFoundError
+from specweave.errors import GateError, ModelError, NotFoundError, OperationError, SpecweaveError
 from specweave.host import RealHost
 from specweave.increments import claims, criteria, evidence, reports, store, tasks
 from specweave.increments.store import Increment
-from specweave.operations import completion
+from specweave.operations import completion, task_running
 from specweave.operations.sw.done import DoneResult
 from specweave.operations.sw.verify import VerifyResult
 from specweave.project import Project
@@ -468,3 +469,60 @@ def test_a_criterion_that_cannot_be_read_is_not_passed_over(context: Context) ->
     assert "spec.md:2: 'AC-US1-02b'" in problem
     assert "AC-US1-02b" in (increment.folder / result.report).read_text()
     assert verify(context, "1 --criterion AC-US1-01").passed
+
+
+def test_a_check_that_cannot_be_carried_out_takes_nothing_from_its_earlier_evidence(context: Context) -> None:
+    increment = make_increment(context)
+    line = "/ml:load-test 0001 --rps 5 --duration 1s --environment staging"
+    (increment.folder / "tasks.md").write_text(task(1, "AC-US1-01", f"**Run**: {line}"))
+    (increment.folder / "spec.md").write_text("- [ ] **AC-US1-01**: staging is fast enough\n")
+    (found,) = tasks.read(increment)
+    evidence.record(
+        context,
+        increment,
+        operation="load-test",
+        command=line,
+        passed=True,
+        started=context.host.now(),
+        markdown="",
+        data={},
+        package=reports.PackageReference(name="credit", version="0001-v1", digest=identity(context)),
+        environment="staging",
+        task_id="T-001",
+        began=found,
+    )
+    before = tasks.find(increment, "T-001")
+    stood = evidence.standing(increment, before)
+    assert stood == "passed"
+    result = verify(context)
+    (check,) = result.checks
+    assert (check.passed, check.why) == (
+        None,
+        "could not be repeated: credit does not run in staging; deploy it: /ml:deploy 0001 --environment staging",
+    )
+    assert (result.passed, verdicts(result)) == (False, {"AC-US1-01": "passed"})
+    assert tasks.find(increment, "T-001").evidence == before.evidence
+    assert evidence.standing(increment, tasks.find(increment, "T-001")) == "passed"
+    assert ticked(increment) == {"AC-US1-01"}
+    assert [report.operation for report in reports.reports(increment)] == ["verify", "load-test"]
+    assert "could not be repeated: credit does not run in staging" in (increment.folder / result.report).read_text()
+    assert result.text().splitlines()[-1] == "Next: mend what kept a check back, then `/sw:verify 0001`."
+    # Asked to do it, it fails, and what comes next names the remedy.
+    do(context, "1 --task T-001")
+    assert evidence.standing(increment, tasks.find(increment, "T-001")) == "failed"
+    call = slash_line.parse("/sw:next 1")
+    assert "deploy it: /ml:deploy 0001 --environment staging" in call.command.run(call.request, context).text()
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (OperationError("service-not-ready", "no answer"), True),
+        (OperationError("service-not-ready", "it ended", details={"log": "Traceback"}), False),
+        (OperationError("tests-not-run", "pytest ended with 2"), False),
+        (GateError("gates-unmet", "not yet"), True),
+        (ModelError("package-invalid", "changed"), False),
+    ],
+)
+def test_an_error_that_measured_nothing_is_no_verdict(error: SpecweaveError, kept: bool) -> None:
+    assert task_running.is_no_verdict(error) == kept

@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from specweave.command import Annotations, Command, CommittingRequest, CommittingResult, Context, IncrementName
 from specweave.operations.counting import counted
 
+# How `why` of such a check begins.
+NOT_REPEATED = "could not be repeated: "
+
 Verdict = Literal["passed", "failed", "stale", "claimed", "none"]
 
 
@@ -61,6 +64,11 @@ class Check(BaseModel):
     why: str = Field("", description="Why it failed, or was not run.")
     as_before: bool = Field(False, description="It said what `report` says already, so no other report was left.")
 
+    @property
+    def could_not_be_repeated(self) -> bool:
+        """Whether it ended before anything was measured, and what there was before goes on to count."""
+        return self.passed is None and self.why.startswith(NOT_REPEATED)
+
 
 class VerifyResult(CommittingResult):
     """The criteria in question, each with what shows it.
@@ -100,8 +108,10 @@ class VerifyResult(CommittingResult):
             return "Next: write the ids in spec.md so that they can be read, as AC-US1-01 or AC-01."
         if not self.criteria:
             return "Next: write acceptance criteria in spec.md, and name them in **Satisfies ACs** of the tasks."
-        if any(check.passed is False for check in self.checks):
-            return f"Next: read the reports of what failed, put the cause right, then `/sw:verify {number}`."
+        if any(check.passed is False or check.could_not_be_repeated for check in self.checks):
+            failed = any(check.passed is False for check in self.checks)
+            cause = "read the reports of what failed, put the cause right" if failed else "mend what kept a check back"
+            return f"Next: {cause}, then `/sw:verify {number}`."
         if any(proof.check for criterion in self.criteria for proof in criterion.proofs if proof.result != "passed"):
             return f"Next: `/sw:do {number}` runs what is open or stale."
         return "Next: give a task with a **Run** or **Test** line to each criterion that nothing shows."
