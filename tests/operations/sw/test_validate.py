@@ -1,12 +1,13 @@
 """`sw validate` through its command: one increment, all of them, page by page."""
 
+import re
 import shutil
 import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from specweave import slash_line
+from specweave import registry, slash_line
 from specweave.command import Context
 from specweave.errors import InvalidInputError, NotFoundError
 from specweave.host import RealHost
@@ -144,3 +145,38 @@ def test_the_example_of_this_repository_has_no_error(tmp_path: Path) -> None:
     result = validate(tmp_path, "--all")
     assert result.increments == 1
     assert [finding for finding in result.findings if finding.severity == "error"] == []
+
+
+def test_where_several_are_open_it_says_how_to_look_at_all(tmp_path: Path) -> None:
+    make(tmp_path, "0001-one")
+    make(tmp_path, "0002-two")
+    with pytest.raises(NotFoundError) as caught:
+        validate(tmp_path)
+    assert (caught.value.code, caught.value.next_step) == ("increment-ambiguous", "name one of them, or --all")
+    with pytest.raises(NotFoundError) as caught:
+        validate(tmp_path, "000")
+    assert "--all" not in caught.value.next_step
+
+
+def test_a_command_that_is_planned_is_not_taken_for_a_misspelt_one(tmp_path: Path) -> None:
+    template = Path(__file__).parents[3] / "templates" / "deployment" / "tasks.md.j2"
+    bound = re.findall(r"^\*\*Run\*\*: (/(\w+):([\w-]+))", template.read_text(), re.MULTILINE)
+    built = {(entry.group, entry.name) for entry in registry.ENTRIES}
+    missing = [(slash, group, name) for slash, group, name in bound if (group, name) not in built]
+    assert {(group, name) for _, group, name in missing} == registry.PLANNED
+    make(tmp_path, "0001-one")
+    tasks = tmp_path / ".specweave" / "increments" / "0001-one" / "tasks.md"
+    lines = [*(slash for slash, _, _ in missing), "/ml:fly"]
+    tasks.write_text(
+        "\n".join(
+            f"### T-{at:03d}: A\n**Satisfies ACs**: AC-01\n**Run**: {line} 1\n" for at, line in enumerate(lines, 1)
+        )
+    )
+    found = [finding for finding in validate(tmp_path).findings if finding.code == "task-command-unknown"]
+    assert [(finding.message, finding.fix) for finding in found] == [
+        *(
+            (f"T-{at:03d}: {slash} is not built yet", "do the task by hand, and tick its box")
+            for at, (slash, _, _) in enumerate(missing, 1)
+        ),
+        (f"T-{len(lines):03d}: there is no command /ml:fly", "check its spelling, or do the task by hand"),
+    ]

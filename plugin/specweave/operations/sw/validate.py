@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from specweave.command import Annotations, Command, Context, IncrementName, Progress, Request, Result
-from specweave.errors import InvalidInputError
+from specweave.errors import InvalidInputError, NotFoundError
 from specweave.operations.counting import counted
 
 if TYPE_CHECKING:
@@ -90,7 +90,12 @@ def run(request: ValidateRequest, context: Context) -> ValidateResult:
         raise InvalidInputError(
             "argument-invalid", "an increment is named, and all are asked for", next_step="leave out one of the two"
         )
-    chosen = store.list_all(context.project) if request.all else [store.find(context.project, request.increment)]
+    try:
+        chosen = store.list_all(context.project) if request.all else [store.find(context.project, request.increment)]
+    except NotFoundError as error:
+        if request.increment is None and error.code == "increment-ambiguous":
+            error.next_step += ", or --all"
+        raise
     start, skipped = _position(request.cursor)
     chosen = [increment for increment in chosen if increment.id >= start] if start else chosen
     counts = dict.fromkeys(("error", "warning", "information"), 0)

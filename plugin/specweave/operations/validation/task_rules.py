@@ -14,6 +14,7 @@ from specweave.increments.task_document import number_of, status_of
 from specweave.increments.tasks import Task
 from specweave.operations.validation.rule import Problem, Rule
 from specweave.operations.validation.subject import Subject
+from specweave.registry import COMMAND_NOT_BUILT
 
 _WORDS = tuple(re.compile(rf"\b{word}\b", re.IGNORECASE) for word in ("given", "when", "then"))
 _COMPLAINT = re.compile(r"(?P<file>[^:\s]+):(?P<line>\d+): (?P<message>.*)", re.DOTALL)
@@ -142,7 +143,8 @@ def _invalid_commands(subject: Subject) -> Iterator[Problem]:
 def _unknown_commands(subject: Subject) -> Iterator[Problem]:
     for task, error in _refused_commands(subject):
         if isinstance(error, NotFoundError):
-            yield Problem(f"{task.id}: {error.message}", task.document, subject.line_of(task, "run"))
+            fix = error.next_step if error.code == COMMAND_NOT_BUILT else None
+            yield Problem(f"{task.id}: {error.message}", task.document, subject.line_of(task, "run"), fix)
 
 
 def _only_read(subject: Subject) -> Iterator[Problem]:
