@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
+from datetime import UTC
 
 from specweave.command import Context
 from specweave.errors import ConflictError, InvalidInputError
@@ -21,17 +22,26 @@ def let_go(increment: Increment, context: Context, done: Collection[str]) -> Non
             claims.let_go(increment, task_id)
 
 
-def keep_next(increment: Increment, context: Context, waiting: Iterable[Person], name: str | None) -> None:
+def keep_next(increment: Increment, context: Context, waiting: Iterable[Person], name: str | None) -> Claim | None:
     """Keep one task that somebody has to do for that name: the one it has already, else the first that is free."""
     if name is None:
-        return
+        return None
     people = [person for person in waiting if person.reason in BY_HAND]
     held = claims.held(context, increment)
     mine = [person for person in people if (claim := _of(held, person)) and claim.name == name]
     for person in mine or people:
         with suppress(ConflictError):  # somebody else has it
-            claims.hand_out(context, increment, person.task.id, name=name)
-            return
+            return claims.hand_out(context, increment, person.task.id, name=name)
+    return None
+
+
+def said(increment: Increment, kept: Claim | None) -> str:
+    """For whom a task is kept, until when, and how to give it back; empty where none is."""
+    if kept is None:
+        return ""
+    until = kept.until.astimezone(UTC)
+    back = f"/sw:do {increment.number} --release {kept.task} --as {kept.name}"
+    return f"{kept.task} is kept for {kept.name} until {until:%H:%M} UTC; `{back}` gives it back."
 
 
 def give_back(request: DoRequest, context: Context, increment: Increment) -> DoResult:
@@ -47,7 +57,14 @@ def give_back(request: DoRequest, context: Context, increment: Increment) -> DoR
             "arguments-conflict", "--release runs nothing and takes --as alone", next_step="leave out the others"
         )
     task = tasks.find(increment, request.release or "")
-    claims.give_back(context, increment, task.id, name=request.as_ or context.actor)
+    try:
+        claims.give_back(context, increment, task.id, name=request.as_ or context.actor)
+    except ConflictError as error:
+        kept = claims.held(context, increment).get(claims.name_of(task.id))
+        if request.as_ is None and kept is not None and kept.process is None:
+            back = f"/sw:do {increment.number} --release {kept.task} --as {kept.name}"
+            error.next_step = f"it is {kept.name}'s to give back: {back}"
+        raise
     everything = tasks.read(increment)
     return DoResult(
         increment=increment.id,

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -583,6 +584,20 @@ def test_the_next_task_is_kept_for_whoever_asks_by_name(context: Context) -> Non
         ("T-002", "bob"),
     ]
     assert list(claims.held(context, store.find(context.project, "1"))) == ["T-002", "T-003"]
+
+
+def test_who_keeps_a_task_is_told_until_when_and_how_to_give_it_back(context: Context) -> None:
+    increment = work(context, task(1), task(2))
+    text = do(context, "0001 --as anna").text()
+    until = claims.held(context, increment)["T-001"].until.astimezone(UTC)
+    assert (
+        f"T-001 is kept for anna until {until:%H:%M} UTC; `/sw:do 0001 --release T-001 --as anna` gives it back."
+        in text
+    )
+    assert "gives it back" not in do(context, "0001 --dry-run").text()
+    with pytest.raises(ConflictError) as caught:
+        do(context, "0001 --release T-001")
+    assert caught.value.next_step == "it is anna's to give back: /sw:do 0001 --release T-001 --as anna"
 
 
 def test_a_task_that_is_kept_is_given_back_before_its_time(context: Context) -> None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from specweave.command import (
     AgentName,
@@ -119,6 +119,8 @@ class DoResult(CommittingResult):
     total: int
     released: str | None = Field(None, description="The task that was given back.")
     revision: str
+    # For people: which task was kept for who asked, until when, and how to give it back.
+    _kept: str = PrivateAttr("")
 
     def text(self) -> str:
         """The result in a few lines of markdown, ending with the next step."""
@@ -140,6 +142,7 @@ class DoResult(CommittingResult):
             if tasks:
                 lines += ["", heading, ""]
                 lines += [f"- {waiting.task} {waiting.title}: {waiting.action}" for waiting in tasks]
+        lines += ["", self._kept] if self._kept else []
         lines += _details(people[0]) if people else []
         return "\n".join([*lines, "", *self.commit_lines(), self._next()])
 
@@ -208,15 +211,15 @@ def run(request: DoRequest, context: Context) -> DoResult:
     outcome = task_schedule.run_ready(increment, context, wanted)
     everything = task_binding.ordered(increment)
     standings = evidence.standings(increment, everything)
-    done = task_binding.done(everything, standings)
+    done, kept = task_binding.done(everything, standings), None
     if not request.dry_run:
         task_keeping.let_go(increment, context, done)
-        task_keeping.keep_next(increment, context, outcome.waiting, request.as_)
+        kept = task_keeping.keep_next(increment, context, outcome.waiting, request.as_)
     held = claims.held(context, increment)
     people = task_keeping.as_held(increment, outcome.waiting, held, request.as_)
     what = _what([ran.task.id for ran in outcome.ran])
     commit = None if request.dry_run else committing.commit_if_asked(request, increment, what, staged)
-    return DoResult(
+    result = DoResult(
         passed=outcome.stopped != "failed",
         increment=increment.id,
         status=increment.metadata().status,
@@ -230,6 +233,8 @@ def run(request: DoRequest, context: Context) -> DoResult:
         commit=commit,
         uncommitted="" if request.dry_run else committing.why_not(request, increment, commit),
     )
+    result._kept = task_keeping.said(increment, kept)  # noqa: SLF001 - of the class above, no field of its schema
+    return result
 
 
 def _claimed(task: "Task") -> ClaimedTask:
