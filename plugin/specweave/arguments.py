@@ -243,13 +243,31 @@ def _explained(request: type[Request], error: ValidationError) -> InvalidInputEr
     where = ".".join(str(part) for part in first["loc"]) or "arguments"
     reason = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     shown = "" if first["type"] == "value_error" and not first["loc"] else f", not {_shown(first['input'])}"
+    counted = len(first["loc"]) == 1 and field in fields
+    said = (counted and _miscounted(first["type"], first["input"], fields[field])) or f"{reason}{shown}"
     description = fields[field].description if field in fields else None
     return InvalidInputError(
         "argument-invalid",
-        f"{where}: {reason}{shown}",
+        f"{where}: {said}",
         next_step=f"give another value. About {field}: {description}" if description else f"correct {where}",
         details=details,
     )
+
+
+def _miscounted(problem: str, given: Any, field: FieldInfo) -> str | None:
+    """How many values a list needs and how many it has; None where that is not what is wrong."""
+    if problem not in {"too_short", "too_long"}:
+        return None
+    least, most = (
+        next((found for item in field.metadata if (found := getattr(item, bound, None)) is not None), None)
+        for bound in ("min_length", "max_length")
+    )
+    short = problem == "too_short"
+    limit = least if short else most
+    if limit is None:
+        return None
+    bound = "" if least == most else "at least " if short else "at most "
+    return f"needs {bound}{limit:,} value{'s' * (limit != 1)}, {len(given):,} given"
 
 
 def _give(field: str, fields: Mapping[str, FieldInfo]) -> str:

@@ -74,6 +74,28 @@ def test_bad_words_are_refused_by_the_name_of_the_argument(line: str, code: str,
     assert names in caught.value.message
 
 
+class Lists(Request):
+    two: tuple[str, ...] = Field(("a", "b"), min_length=2, max_length=2)
+    some: list[int] = Field([1], min_length=1, max_length=3)
+    many: tuple[int, ...] = Field((), max_length=1)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"two": "0043-v1"}, "two: needs 2 values, 1 given"),
+        ({"two": ["a", "b", "c"]}, "two: needs 2 values, 3 given"),
+        ({"some": []}, "some: needs at least 1 value, 0 given"),
+        ({"some": "1,2,3,4"}, "some: needs at most 3 values, 4 given"),
+        ({"many": "1,2"}, "many: needs at most 1 value, 2 given"),
+    ],
+)
+def test_a_list_of_too_few_or_too_many_values_is_refused_by_their_number(values: dict[str, object], said: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        validate(Lists, values)
+    assert (caught.value.code, caught.value.message) == ("argument-invalid", said)
+
+
 def test_a_misspelt_field_suggests_the_right_one() -> None:
     with pytest.raises(InvalidInputError) as caught:
         validate(Sample, {"rate": 10})
