@@ -42,13 +42,23 @@ def result(*verdicts: Verdict, passed: bool = False, version: str | None = "0001
     )
 
 
+def failing(errors: dict[str, int]) -> LoadTestResult:
+    found = result("within", "beyond")
+    found.steps[1] = found.steps[1].model_copy(update={"errors": errors, "error_rate": sum(errors.values()) / 100})
+    return found
+
+
 @pytest.mark.parametrize(
     ("found", "next_step"),
     [
         (result("within", "beyond", passed=True), "`/ml:deploy 0001 --environment staging`."),
         (result("within", passed=True, version=None), "deploy the increment's own package"),
         (result("undecided", "beyond"), "read the report; a faster model"),
-        (result("undecided", "generator-limited"), "repeat it with a longer `--duration`"),
+        (result("undecided", "generator-limited"), "repeat it with more requests"),
+        (failing({"status 503": 100}), "see Errors in the report; find out why"),
+        (failing({"status 503": 40, "wrong answer": 30}), "see Errors in the report; find out why"),
+        (failing({"status 503": 50}), "read the report; a faster model"),
+        (failing({"timeout": 100}), "read the report; a faster model"),
         (result("generator-limited"), "repeat it on a quiet machine or at a lower rate"),
         (result("within"), "read the report: it says what is missing"),
     ],

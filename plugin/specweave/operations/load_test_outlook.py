@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
 
 from specweave.command import Context
 from specweave.errors import InvalidInputError
@@ -12,6 +14,7 @@ from specweave.operations.counting import counted
 from specweave.operations.load_test_preparation import Prepared, prepare
 from specweave.operations.load_test_request import LoadTestRequest
 from specweave.operations.load_testing import Plan, Step
+from specweave.operations.load_testing.arrival_log import count_lines
 from specweave.operations.load_testing.paired_comparison import block_seconds
 from specweave.operations.load_testing.wording import time_span
 from specweave.operations.measured_service import Place
@@ -130,5 +133,16 @@ def _notes(plan: Plan, prepared: Prepared, request: LoadTestRequest) -> list[str
     return [
         f"{bodies}{with_headers}.",
         f"Arrivals: {arrivals}; timeout {time_span(plan.timeout_s)}; sent by {sender}.",
+        *_left_out(prepared, request),
         f"SLO of deployment.yaml: P95 up to {slo.latency_p95_ms:g} ms, error rate up to {slo.error_rate:.2%}.",
+    ]
+
+
+def _left_out(prepared: Prepared, request: LoadTestRequest) -> list[str]:
+    moments, log = prepared.form.moments, prepared.load.replay
+    if moments is None or log is None or len(moments) == (lines := count_lines(Path(log))):
+        return []
+    later = " or come after `--duration`" if isfinite(prepared.load.duration_s) else ""
+    return [
+        f"{len(moments):,} of {lines:,} lines of {request.replay} are played; the others are no predictions{later}."
     ]

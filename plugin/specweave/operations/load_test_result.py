@@ -10,7 +10,7 @@ from specweave.operations.file_changes import FileChange, described
 # What to do after a test that did not pass: the first whose verdict there is.
 _ADVICE = {
     "beyond": "read the report; a faster model, a lower rate or more instances bring it within the SLO.",
-    "undecided": "repeat it with a longer `--duration`: there were too few requests to judge.",
+    "undecided": "repeat it with more requests: there were too few to judge.",
     "generator-limited": "repeat it on a quiet machine or at a lower rate: the load generator was the limit.",
 }
 
@@ -165,17 +165,31 @@ class LoadTestResult(Result):
             return f"`/ml:deploy {number} --environment staging`."
         if self.passed:
             return "deploy the increment's own package and test that; this was another one."
+        if self._fails():
+            return "see Errors in the report; find out why the service answers so."
         known = (advice for verdict, advice in _ADVICE.items() if verdict in verdicts)
         return next(known, "read the report: it says what is missing.")
 
+    def _fails(self) -> bool:
+        """Whether most requests at the lowest rate beyond the SLO fail, and not only because answers were late."""
+        from specweave.operations.load_testing.outcomes import Outcome, name  # noqa: PLC0415 - start-up
+
+        lowest = min((step for step in self.steps if step.verdict == "beyond"), key=lambda step: step.rps, default=None)
+        if lowest is None:
+            return False
+        late = lowest.errors.get(name(Outcome.TIMEOUT), 0)
+        return lowest.error_rate > self.slo_error_rate and sum(lowest.errors.values()) - late > lowest.requests / 2
+
     def _plan(self) -> str:
+        from specweave.operations.load_testing.wording import asked  # noqa: PLC0415 - start-up
+
         lines = [
             self.recommendation,
             "",
             "| RPS | Seconds | Requests | Connections |",
             "|----:|--------:|---------:|------------:|",
             *(
-                f"| {step.rps:g} | {step.duration_s:g} | {step.requests:,} | {step.connections} |"
+                f"| {asked(step.rps)} | {asked(step.duration_s)} | {step.requests:,} | {step.connections} |"
                 for step in self.planned
             ),
             "",

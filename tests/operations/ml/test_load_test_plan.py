@@ -55,6 +55,40 @@ def test_a_dry_run_of_a_log_says_what_of_it_would_be_sent(context: Context, incr
     assert "pauses" not in text, "there is one step"
 
 
+def test_a_dry_run_of_a_log_counts_what_is_no_prediction_and_what_comes_too_late(
+    context: Context, increment: Increment
+) -> None:
+    log = context.project.root / "access.log"
+    methods = ["POST", "GET", "POST", "POST", "POST", "POST", "POST", "POST"]
+    log.write_text(
+        "".join(
+            f'::1 - - [20/Nov/2026:12:00:{second:02} +0000] "{method} /predict HTTP/1.1" 200 1\n'
+            for second, method in enumerate(methods)
+        )
+    )
+
+    def foreseen(**values: object) -> str:
+        request = {"increment": "0001", "replay": "access.log", "url": "http://127.0.0.1:1", "dry_run": True, **values}
+        return COMMAND.run(arguments.validate(LoadTestRequest, request), context).text()
+
+    text = foreseen()
+    assert "7 of 8 lines of access.log are played; the others are no predictions." in text
+    row = next(line for line in text.splitlines() if line.endswith("| 7 | 4 |"))
+    rate, seconds = row.split("|")[1:3]
+    assert all(len(figures.strip().replace(".", "").lstrip("0")) <= 3 for figures in (rate, seconds))
+    text = foreseen(duration="3s")
+    assert " lines of access.log are played; the others are no predictions or come after `--duration`." in text
+    assert "| 3 |" in text, "no more than that is played"
+    assert "lines of" not in foreseen(replay=made(context, "POST")), "all are played"
+    assert " in 7" in foreseen(duration="60s") or " in 8" in foreseen(duration="60s"), "a log may be shorter"
+
+
+def made(context: Context, method: str) -> str:
+    lines = (f'::1 - - [20/Nov/2026:12:00:{second:02} +0000] "{method} / HTTP/1.1" 200 1\n' for second in range(5))
+    (context.project.root / "whole.log").write_text("".join(lines))
+    return "whole.log"
+
+
 def test_a_dry_run_for_another_machine_shows_the_question_and_asks_nobody(
     context: Context, increment: Increment
 ) -> None:
@@ -95,5 +129,5 @@ def test_the_instances_that_a_rate_needs_are_in_the_result_and_in_the_report(
         result = run(context, rps=100, duration=1, url=server.url, target_rps=1_000)
     assert result.instances == 13
     page = (context.project.root / result.report).read_text()
-    assert "For 1000 RPS run at most 13 instances" in page
-    assert "For 1000 RPS run at most 13 instances" in result.text()
+    assert "For 1000 RPS 13 instances are enough" in page
+    assert "For 1000 RPS 13 instances are enough" in result.text()

@@ -55,6 +55,12 @@ def read_arrivals(path: Path, speed: float = 1.0) -> Floats:
     return offsets
 
 
+def count_lines(path: Path) -> int:
+    """How many lines of a log hold something, requests to be sent again or not."""
+    with path.open("rb") as lines:
+        return sum(1 for line in lines if line.strip())
+
+
 def _moments(path: Path) -> Iterator[float]:
     count = 0
     with path.open("rb") as lines:

@@ -41,6 +41,11 @@ def figure(value: float) -> str:
     return f"{rounded:,.0f}" if rounded >= 100 else f"{rounded:g}"  # noqa: PLR2004 - from here on none is behind the point
 
 
+def asked(value: float) -> str:
+    """A number that somebody gave as it is, up to two digits behind the point; three figures of a computed one."""
+    return f"{value:g}" if round(value, 2) == value else figure(value)
+
+
 def one_line(text: str, most: int) -> str:
     r"""The beginning of a text that came from elsewhere, on one line and without anything that a terminal obeys.
 
