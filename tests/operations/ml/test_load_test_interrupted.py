@@ -92,6 +92,7 @@ def test_what_is_interrupted_leaves_a_partial_report_that_has_not_passed(
     word = "interrupted" if status == 130 else "terminated"
     page = ".specweave/increments/0001-deploy-credit/reports/001-load-test.md"
     assert command.said[-1] == f"{word}; what was measured until then is in {page}\n"
+    assert sum(page in line for line in command.said) == 1
     document, text = report(increment)
     assert document["passed"] is False
     assert document["package"] is None, "a part is no evidence"
