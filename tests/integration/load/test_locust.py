@@ -268,3 +268,12 @@ def test_the_exit_status_says_that_the_objective_was_missed(tmp_path: Path, own_
     assert done.returncode == 1, done.stdout + done.stderr
     (row,) = [line for line in done.stdout.splitlines() if line.startswith("| 50 |")]
     assert row.endswith("| no |")
+
+
+def test_too_few_requests_hold_no_rate(tmp_path: Path, own_python: Path) -> None:
+    with serve(steady(0.001)) as server:
+        folder = write(tmp_path, plan(server.url, Step(20, 1)))
+        done = locust(own_python, folder)
+    assert done.returncode == 1, done.stdout + done.stderr
+    (row,) = [line for line in done.stdout.splitlines() if line.startswith("| 20 |")]
+    assert row.endswith("| unknown: too few requests |")
