@@ -239,7 +239,8 @@ def is_no_verdict(error: SpecweaveError) -> bool:
     if isinstance(error, OperationError):
         # A service that was started for the check and whose log says why it ended was tried, and is not good enough.
         return error.code in _NOT_MEASURED and "log" not in error.details
-    return isinstance(error, _NO_VERDICT)
+    # What hangs until its time is up was tried as well.
+    return isinstance(error, _NO_VERDICT) and error.code != "timeout"
 
 
 def _failed(

@@ -11,7 +11,7 @@ from tests.operations.ml.credit_service import identity, make_increment
 
 from specweave import slash_line
 from specweave.command import Context
-from specweave.errors import GateError, ModelError, NotFoundError, OperationError, SpecweaveError
+from specweave.errors import GateError, HostError, ModelError, NotFoundError, OperationError, SpecweaveError
 from specweave.host import RealHost
 from specweave.increments import claims, criteria, evidence, reports, store, tasks
 from specweave.increments.store import Increment
@@ -521,6 +521,8 @@ def test_a_check_that_cannot_be_carried_out_takes_nothing_from_its_earlier_evide
         (OperationError("service-not-ready", "it ended", details={"log": "Traceback"}), False),
         (OperationError("tests-not-run", "pytest ended with 2"), False),
         (GateError("gates-unmet", "not yet"), True),
+        (HostError("disk-full", "no room"), True),
+        (HostError("timeout", "pytest took longer than 600 s"), False),
         (ModelError("package-invalid", "changed"), False),
     ],
 )
