@@ -100,9 +100,11 @@ def test_a_soak_is_one_rate_for_its_time(context: Context, increment: Increment)
     with serve(service(identity(context))) as server:
         result = run(context, soak="2s", url=server.url)
     assert [(step.rps, step.requests) for step in result.steps] == [(50, 100)]
-    with pytest.raises(InvalidInputError) as caught:
-        run(context, soak="2s", duration="5s", url="http://127.0.0.1:1")
-    assert caught.value.code == "arguments-conflict"
+    assert "use a longer `--soak`." in result.text()
+    for others in ({"duration": "5s"}, {"rps": "10,20"}):
+        with pytest.raises(InvalidInputError) as caught:
+            run(context, soak="2s", url="http://127.0.0.1:1", **others)
+        assert caught.value.code == "arguments-conflict"
 
 
 def test_a_second_test_is_compared_with_the_first_where_it_was_made_in_the_same_way(

@@ -43,6 +43,7 @@ def test_a_closed_loop_is_said_to_be_one(context: Context, increment: Increment)
     place(context, "locust_stats.csv")
     result = run(context, arrivals="poisson", **{"import": "locust_stats.csv"})
     assert not result.passed
+    assert "n/a: too few requests for that percentile (P95 needs 200, P99 needs 1,000).\n" in result.text()
     page = (context.project.root / result.report).read_text()
     assert "closed loop: each client waited for the answer before it" in page
     assert "47 | failed request" in page or "failed request | 47" in page

@@ -32,6 +32,8 @@ def test_a_log_is_played_at_its_own_moments_and_faster(context: Context, increme
     assert [step.requests for step in result.steps] == [120]
     assert result.steps[0].rps == pytest.approx(160, rel=0.02)
     assert result.passed
+    assert "the log has too few requests for that percentile" in result.text()
+    assert "--duration" not in result.text()
 
 
 def test_two_workers_report_one_load_test(context: Context, increment: Increment) -> None:
