@@ -234,15 +234,16 @@ def test_a_version_that_does_not_become_ready_ends_it_and_nothing_is_recorded(
 
 @pytest.mark.measures
 @pytest.mark.parametrize(
-    ("behaviour", "pairs", "code", "said"),
+    ("behaviour", "pairs", "ending"),
     [
-        (-2, 2, "service-not-ready", "a service did not become ready"),
-        (-3, 3, "service-unreachable", "a service could no longer be reached"),
+        (-2, 2, ("service-not-ready", "a service did not become ready")),
+        (-3, 3, ("service-unreachable", "a service could no longer be reached")),
     ],
 )
 def test_what_was_whole_when_a_service_failed_is_reported_as_a_part(
-    context: Context, equipped: Increment, behaviour: float, pairs: int, code: str, said: str
+    context: Context, equipped: Increment, behaviour: float, pairs: int, ending: tuple[str, str]
 ) -> None:
+    code, said = ending
     add_version(context, SECOND, seconds=behaviour)
     with pytest.raises(OperationError) as caught:
         compare(context, rps="40,50")
