@@ -10,7 +10,6 @@ import msgspec
 
 from specweave.artifacts import load_tests
 from specweave.command import Context
-from specweave.errors import InvalidInputError
 from specweave.files import resources
 from specweave.files.quoting import markdown as quoted
 from specweave.increments.store import Increment
@@ -59,7 +58,6 @@ def generate(context: Context, request: LoadTestRequest) -> Generated:
         HostError: a file cannot be written.
     """
     prepared = prepare(context, request)
-    _require_steps(prepared)
     increment, settings = prepared.increment, prepared.settings
     port = _USUAL_PORT if request.environment is None else settings.environment(request.environment).port
     target = parse_target(request.url or f"http://127.0.0.1:{port}")
@@ -83,7 +81,6 @@ def run_by_locust(context: Context, prepared: Prepared, plan: Plan, workers_at: 
         InvalidInputError: `arguments-conflict`.
         OperationError: `environment-failed`; and see `run_locust`.
     """
-    _require_steps(prepared)
     lock = resources.folder("templates") / "requirements" / "locust.txt"
     python = service_environment.ensure(context, lock, what="Locust's environment")
     with _folder(prepared, plan) as folder:
@@ -110,15 +107,6 @@ def _folder(prepared: Prepared, plan: Plan) -> Iterator[Path]:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
         yield Path(temporary, load_tests.FOLDER)
-
-
-def _require_steps(prepared: Prepared) -> None:
-    if prepared.form.search:
-        raise InvalidInputError(
-            "arguments-conflict",
-            "--find-max chooses each rate by the one before; Locust and k6 are given theirs",
-            next_step="name the rates with --rps, or leave --find-max to specweave's own engine",
-        )
 
 
 def _as_json(plan: Plan) -> bytes:
