@@ -2,8 +2,6 @@
 
 import hashlib
 
-import msgspec
-
 from specweave import __version__
 from specweave.command import Context
 from specweave.errors import InvalidInputError
@@ -12,7 +10,7 @@ from specweave.increments.content import Content
 from specweave.operations.load_test_request import LoadTestRequest
 from specweave.operations.load_testing import Measurement
 from specweave.operations.load_testing.imports import ImportedResult, read_result
-from specweave.operations.load_testing.judgement import judge
+from specweave.operations.load_testing.judgement import judge, judged_steps
 from specweave.operations.load_testing.report import render_report
 from specweave.operations.service_measurement import Measured
 
@@ -74,10 +72,7 @@ def record_import(context: Context, request: LoadTestRequest, *, command: str) -
         data={
             "imported": {"file": file, "sha256": digest, **_described(imported)},
             "slo": settings.slo.model_dump(),
-            "steps": [
-                {**msgspec.to_builtins(step), "verdict": verdict}
-                for step, verdict in zip(measurement.steps, judgement.verdicts, strict=True)
-            ],
+            "steps": judged_steps(measurement.steps, judgement),
             "max_rps_within_slo": judgement.max_rps_within_slo,
             "first_rps_beyond_slo": judgement.first_rps_beyond_slo,
             "versions": {"specweave": __version__, **measurement.versions},

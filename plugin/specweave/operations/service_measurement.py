@@ -16,7 +16,7 @@ from specweave.operations.load_test_preparation import Prepared, prepare
 from specweave.operations.load_test_request import LoadTestRequest
 from specweave.operations.load_testing import Measurement, Plan, preflight, run_load_test
 from specweave.operations.load_testing.comparison import compare
-from specweave.operations.load_testing.judgement import Judgement, judge
+from specweave.operations.load_testing.judgement import Judgement, judge, judged_steps
 from specweave.operations.load_testing.measurement import end_interrupted
 from specweave.operations.load_testing.plan import parse_target
 from specweave.operations.load_testing.preflight import Served
@@ -202,10 +202,6 @@ def _conditions(place: Place, plan: Plan, prepared: Prepared) -> dict[str, str]:
 def _data(
     place: Place, plan: Plan, measurement: Measurement, judgement: Judgement, *, prepared: Prepared, served: Served
 ) -> dict[str, object]:
-    steps = [
-        {**msgspec.to_builtins(step), "verdict": verdict}
-        for step, verdict in zip(measurement.steps, judgement.verdicts, strict=True)
-    ]
     return {
         "url": plan.url,
         "service": place.description,
@@ -217,7 +213,7 @@ def _data(
         "headers": plan.header_variables,
         "served": msgspec.to_builtins(served),
         "slo": prepared.settings.slo.model_dump(),
-        "steps": steps,
+        "steps": judged_steps(measurement.steps, judgement),
         "max_rps_within_slo": judgement.max_rps_within_slo,
         "first_rps_beyond_slo": judgement.first_rps_beyond_slo,
         "disturbed_rates": list(judgement.disturbed),

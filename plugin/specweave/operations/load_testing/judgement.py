@@ -136,3 +136,11 @@ def instances(judgement: Judgement, target_rps: float) -> int | None:
         return None
     # A quotient that is whole but for the last bits of its floats is that whole number.
     return max(1, ceil(round(target_rps / (HEADROOM * judgement.max_rps_within_slo), 9)))
+
+
+def judged_steps(steps: Sequence[StepMeasurement], judgement: Judgement) -> list[dict[str, object]]:
+    """The steps as a report keeps them: all that was measured, and `verdict`."""
+    return [
+        {**msgspec.to_builtins(step), "verdict": verdict}
+        for step, verdict in zip(steps, judgement.verdicts, strict=True)
+    ]
