@@ -105,7 +105,7 @@ class Project:
         if not path.exists():
             return Config()
         from ruamel.yaml import YAML  # noqa: PLC0415 - start-up: most listings read no settings
-        from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+        from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - as above
 
         try:
             data = YAML(typ="safe").load(path.read_text("utf-8")) or {}

@@ -22,7 +22,7 @@ def read(document: Document) -> Mapping[str, object]:
         InvalidInputError: `frontmatter-invalid`.
     """
     from ruamel.yaml import YAML  # noqa: PLC0415 - start-up: most commands read no frontmatter
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - as above
 
     text = readable(document.frontmatter)
     if len(text) > _CHARACTERS:

@@ -75,7 +75,7 @@ def _sources(folder: Path) -> Iterator[Path]:
 @cache
 def _environment(templates: Path) -> "SandboxedEnvironment":
     from jinja2 import FileSystemLoader, StrictUndefined  # noqa: PLC0415 - start-up: only writers render
-    from jinja2.sandbox import SandboxedEnvironment  # noqa: PLC0415
+    from jinja2.sandbox import SandboxedEnvironment  # noqa: PLC0415 - as above
 
     environment = SandboxedEnvironment(
         loader=FileSystemLoader(templates),
@@ -90,7 +90,7 @@ def _environment(templates: Path) -> "SandboxedEnvironment":
 
 
 def _render_file(environment: "SandboxedEnvironment", name: str, values: Mapping[str, object]) -> bytes:
-    from jinja2 import TemplateError  # noqa: PLC0415 - as above
+    from jinja2 import TemplateError  # noqa: PLC0415 - jinja2 takes long to import
 
     try:
         return environment.get_template(name).render(values).encode("utf-8")

@@ -42,7 +42,7 @@ def opened(folder: Path) -> "Iterator[Repo | None]":
     """The repository with a work tree that `folder` lies in; None without one, and on a machine without git."""
     try:
         from git import Repo  # noqa: PLC0415 - 0.1 s of start-up that reading does not need
-        from git.exc import InvalidGitRepositoryError, NoSuchPathError  # noqa: PLC0415
+        from git.exc import InvalidGitRepositoryError, NoSuchPathError  # noqa: PLC0415 - git takes long to import
     except ImportError:  # gitpython says so when the program is missing
         yield None
         return

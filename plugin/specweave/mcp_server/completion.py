@@ -57,7 +57,7 @@ def _completion(found: Iterable[str]) -> Completion:
 
 def _address_part(context: Context, name: str, value: str, others: Mapping[str, str]) -> list[str]:
     from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import increment_documents  # noqa: PLC0415
+    from specweave.operations import increment_documents  # noqa: PLC0415 - as above
 
     if name == "id":
         return _increments(context, value)

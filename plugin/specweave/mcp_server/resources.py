@@ -157,7 +157,7 @@ def _increment(context: Context, *, id: str) -> Content:  # noqa: A002 - the par
 
 def _document(context: Context, *, id: str, document: str) -> Content:  # noqa: A002 - the parameter's name there
     from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import increment_documents  # noqa: PLC0415
+    from specweave.operations import increment_documents  # noqa: PLC0415 - as above
 
     increment = _find(context, id)
     # Before the document is read: what changes it later makes this revision a stale one.

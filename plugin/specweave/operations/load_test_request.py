@@ -164,6 +164,6 @@ def _require_one_engine(request: LoadTestRequest) -> None:
 def _workers_here(request: LoadTestRequest) -> int:
     """How many of Locust's workers get a core of their own on this machine; the service keeps one."""
     from specweave.operations.load_testing.locust import LOCAL  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations.load_testing.measurement import count_cores  # noqa: PLC0415
+    from specweave.operations.load_testing.measurement import count_cores  # noqa: PLC0415 - as above
 
     return max(1, min(request.workers_at.count(LOCAL), count_cores() - 1))

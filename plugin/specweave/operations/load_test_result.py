@@ -204,8 +204,8 @@ class LoadTestResult(Result):
         return "\n".join([*lines, "", next_step])
 
     def _comparison(self) -> str:
-        from specweave.operations.load_testing.comparison_report import row_of  # noqa: PLC0415 - as above
-        from specweave.operations.load_testing.paired_comparison import Difference  # noqa: PLC0415
+        from specweave.operations.load_testing.comparison_report import row_of  # noqa: PLC0415 - start-up
+        from specweave.operations.load_testing.paired_comparison import Difference  # noqa: PLC0415 - as above
 
         first, second = self.compared
         lines = [f"{self.recommendation}.", "", f"| RPS | | {first} | {second} | Difference | 95 % interval | |"]

@@ -61,7 +61,7 @@ def change_state(
         SpecweaveError: with `commit`, what `commits` says.
     """
     from specweave.increments import life_cycle, store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import committing  # noqa: PLC0415
+    from specweave.operations import committing  # noqa: PLC0415 - as above
 
     staged = committing.check_if_asked(request, context.project, increment)
     change = life_cycle.move(context, increment, to, reason=reason)

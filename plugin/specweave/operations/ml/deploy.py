@@ -78,9 +78,9 @@ def run(request: DeployRequest, context: Context) -> DeployResult:
         ModelError: the package was changed.
     """
     from specweave.arguments import slash_line  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.increments import store  # noqa: PLC0415
-    from specweave.operations import local_deployment  # noqa: PLC0415
-    from specweave.operations.deployment_views import environment_view, gate_view  # noqa: PLC0415
+    from specweave.increments import store  # noqa: PLC0415 - as above
+    from specweave.operations import local_deployment  # noqa: PLC0415 - as above
+    from specweave.operations.deployment_views import environment_view, gate_view  # noqa: PLC0415 - as above
 
     if request.stop and request.version:
         raise InvalidInputError("arguments-conflict", "--stop takes no --version", next_step="leave one of them out")

@@ -86,8 +86,8 @@ def run(request: DeployPrepareRequest, context: Context) -> DeployPrepareResult:
         ModelError: the model cannot be read, converted or trusted; nothing is left behind.
     """
     from specweave.arguments import slash_line  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import deployment_preparation  # noqa: PLC0415
-    from specweave.operations.model_choice import Wanted  # noqa: PLC0415
+    from specweave.operations import deployment_preparation  # noqa: PLC0415 - as above
+    from specweave.operations.model_choice import Wanted  # noqa: PLC0415 - as above
 
     prepared = deployment_preparation.prepare(
         context,

@@ -17,8 +17,8 @@ def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
         OperationError: `service-not-ready` and its like; nothing is recorded.
     """
     from specweave.arguments import slash_line  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.increments import store  # noqa: PLC0415
-    from specweave.operations import load_test_answer, service_measurement, version_comparison  # noqa: PLC0415
+    from specweave.increments import store  # noqa: PLC0415 - as above
+    from specweave.operations import load_test_answer, service_measurement, version_comparison  # noqa: PLC0415 - as above
 
     if request.dry_run or request.generate or request.import_file is not None:
         return _without_load(request, context)
@@ -37,8 +37,8 @@ def run(request: LoadTestRequest, context: Context) -> LoadTestResult:
 def _without_load(request: LoadTestRequest, context: Context) -> LoadTestResult:
     """What sends nothing: a plan that is shown, files that are written, a result that is read."""
     from specweave.arguments import slash_line  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.increments import store  # noqa: PLC0415
-    from specweave.operations import (  # noqa: PLC0415
+    from specweave.increments import store  # noqa: PLC0415 - as above
+    from specweave.operations import (  # noqa: PLC0415 - as above
         load_import,
         load_test_answer,
         load_test_approval,

@@ -60,9 +60,9 @@ def run(request: RollbackRequest, context: Context) -> RollbackResult:
         ConflictError: `port-in-use`, `port-changed`.
     """
     from specweave.arguments import slash_line  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.increments import store  # noqa: PLC0415
-    from specweave.operations import local_deployment  # noqa: PLC0415
-    from specweave.operations.deployment_views import environment_view  # noqa: PLC0415
+    from specweave.increments import store  # noqa: PLC0415 - as above
+    from specweave.operations import local_deployment  # noqa: PLC0415 - as above
+    from specweave.operations.deployment_views import environment_view  # noqa: PLC0415 - as above
 
     where = local_deployment.place(context, request.increment, request.environment)
     outcome = local_deployment.rollback(context, where, request.to, command=slash_line(COMMAND, request))

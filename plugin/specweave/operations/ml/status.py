@@ -40,8 +40,8 @@ def run(request: StatusRequest, context: Context) -> StatusResult:
         NotFoundError, InvalidInputError: the increment, its deployment.yaml or the environment.
     """
     from specweave.increments import deployment, store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import local_deployment  # noqa: PLC0415
-    from specweave.operations.deployment_views import environment_view  # noqa: PLC0415
+    from specweave.operations import local_deployment  # noqa: PLC0415 - as above
+    from specweave.operations.deployment_views import environment_view  # noqa: PLC0415 - as above
 
     increment = store.find(context.project, request.increment, kind="deployment", completed=True)
     settings = deployment.read(increment.folder)

@@ -63,9 +63,9 @@ def run(request: AdoptRequest, context: Context) -> AdoptResult:
         SpecweaveError: with `commit`, what `commits` says.
     """
     from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import committing  # noqa: PLC0415
-    from specweave.operations.adoption import adopting  # noqa: PLC0415
-    from specweave.operations.adoption_report import report_of  # noqa: PLC0415
+    from specweave.operations import committing  # noqa: PLC0415 - as above
+    from specweave.operations.adoption import adopting  # noqa: PLC0415 - as above
+    from specweave.operations.adoption_report import report_of  # noqa: PLC0415 - as above
 
     adopting.require_adoptable(request.type)
     draft = adopting.read(context.project, request.source)

@@ -38,7 +38,7 @@ def run(request: ArchiveRequest, context: Context) -> ArchiveResult:
         HostError: it cannot be moved; it is where it was then.
     """
     from specweave.increments import life_cycle, store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import committing  # noqa: PLC0415
+    from specweave.operations import committing  # noqa: PLC0415 - as above
 
     staged = committing.check_if_asked(request, context.project, store.find(context.project, request.increment))
     with store.project_lock(context.project):

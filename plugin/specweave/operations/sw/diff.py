@@ -45,7 +45,7 @@ class DiffResult(Result):
 
     def text(self) -> str:
         """The result in markdown that can stand in a pull request."""
-        from specweave.files.quoting import code_span, markdown  # noqa: PLC0415
+        from specweave.files.quoting import code_span, markdown  # noqa: PLC0415 - a listing must stay cheap
         from specweave.operations.increment_diff import page  # noqa: PLC0415 - a listing must stay cheap
 
         number = self.increment.partition("-")[0]
@@ -81,7 +81,7 @@ def run(request: DiffRequest, context: Context) -> DiffResult:
         HostError: `repository-not-owned`, `program-missing`.
     """
     from specweave.increments import git_program, store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations.increment_diff import comparison, excerpt, revisions, sides  # noqa: PLC0415
+    from specweave.operations.increment_diff import comparison, excerpt, revisions, sides  # noqa: PLC0415 - as above
 
     increment = store.find(context.project, request.increment, archived=request.increment is not None)
     with git_program.required(increment.folder.resolve()) as repository:

@@ -198,8 +198,8 @@ def run(request: DoRequest, context: Context) -> DoResult:
             `git-underway` and `merge-conflicts`; where a task is given back, `task-not-kept` and `task-claimed`.
     """
     from specweave.increments import claims, evidence, store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import committing, task_binding, task_keeping, task_schedule  # noqa: PLC0415
-    from specweave.operations.task_schedule import Wanted  # noqa: PLC0415
+    from specweave.operations import committing, task_binding, task_keeping, task_schedule  # noqa: PLC0415 - as above
+    from specweave.operations.task_schedule import Wanted  # noqa: PLC0415 - as above
 
     increment = store.find(context.project, request.increment)
     _ = context.project.config  # settings that cannot be read are no failure of a task

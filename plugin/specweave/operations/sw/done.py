@@ -105,7 +105,7 @@ def run(request: DoneRequest, context: Context) -> DoneResult:
         InvalidInputError: `reason-missing` for a blank one; a document cannot be read.
     """
     from specweave.increments import evidence, life_cycle, store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import committing, completion  # noqa: PLC0415
+    from specweave.operations import committing, completion  # noqa: PLC0415 - as above
 
     if request.reason is not None and not request.reason.strip():
         raise InvalidInputError(

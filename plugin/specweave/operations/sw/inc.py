@@ -78,7 +78,7 @@ def run(request: IncRequest, context: Context) -> IncResult:
         SpecweaveError: with `branch` and `commit` what `branches` and `commits` say.
     """
     from specweave.increments import branches, names, store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import committing  # noqa: PLC0415
+    from specweave.operations import committing  # noqa: PLC0415 - as above
 
     committing.check_if_asked(request, context.project)
     also = committing.first_files(context.project)
@@ -111,7 +111,7 @@ def run(request: IncRequest, context: Context) -> IncResult:
 
 def _adopted(request: IncRequest, context: Context, links: tuple[str, ...]) -> "tuple[Increment, AdoptionReport]":
     from specweave.operations.adoption import adopting  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations.adoption_report import report_of  # noqa: PLC0415
+    from specweave.operations.adoption_report import report_of  # noqa: PLC0415 - as above
 
     kind = request.type or "feature"
     adopting.require_adoptable(kind)

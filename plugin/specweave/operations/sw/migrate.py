@@ -149,7 +149,7 @@ def run(request: MigrateRequest, context: Context) -> MigrateResult:
         SpecweaveError: with `commit`, what `commits` says.
     """
     from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import committing  # noqa: PLC0415
+    from specweave.operations import committing  # noqa: PLC0415 - as above
 
     if request.all and request.increment is not None:
         raise InvalidInputError(
@@ -181,7 +181,7 @@ def run(request: MigrateRequest, context: Context) -> MigrateResult:
 
 def _one(increment: "Increment", request: MigrateRequest, context: Context) -> MigratedIncrement:
     from specweave.operations import committing  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations.migration import migrating  # noqa: PLC0415
+    from specweave.operations.migration import migrating  # noqa: PLC0415 - as above
 
     if request.dry_run:
         return _said_of(migrating.Migrated(migrating.plan(increment, context), ()), diffs=True)

@@ -104,7 +104,7 @@ def run(request: NextRequest, context: Context) -> NextResult:
         InvalidInputError: `config-invalid`.
     """
     from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import next_steps  # noqa: PLC0415
+    from specweave.operations import next_steps  # noqa: PLC0415 - as above
 
     _ = context.project.config  # what to do depends on it
     if request.increment is None:

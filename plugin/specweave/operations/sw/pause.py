@@ -21,7 +21,7 @@ def run(request: PauseRequest, context: Context) -> StateChangeResult:
         ConflictError: `transition-not-allowed`, with the moves that are possible.
     """
     from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations.state_changes import change_state  # noqa: PLC0415
+    from specweave.operations.state_changes import change_state  # noqa: PLC0415 - as above
 
     increment = store.find(context.project, request.increment)
     following = "`/sw:resume {number}` goes on with it."

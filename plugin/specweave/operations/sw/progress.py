@@ -137,7 +137,7 @@ def run(request: ProgressRequest, context: Context) -> ProgressResult:
         NotFoundError: `increment-not-found`, `increment-ambiguous`.
     """
     from specweave.increments import claims, criteria, store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import increment_summary  # noqa: PLC0415
+    from specweave.operations import increment_summary  # noqa: PLC0415 - as above
 
     increment = store.find(context.project, request.increment)
     reading = increment_summary.read(increment)

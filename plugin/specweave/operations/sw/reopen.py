@@ -22,7 +22,7 @@ def run(request: ReopenRequest, context: Context) -> StateChangeResult:
         InvalidInputError: `reason-missing`.
     """
     from specweave.increments import life_cycle, store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations.state_changes import change_state  # noqa: PLC0415
+    from specweave.operations.state_changes import change_state  # noqa: PLC0415 - as above
 
     increment = store.find(context.project, request.increment)
     life_cycle.require_closed(increment)

@@ -35,7 +35,7 @@ def run(request: RestoreRequest, context: Context) -> RestoreResult:
         HostError: it cannot be moved; it is where it was then.
     """
     from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import committing  # noqa: PLC0415
+    from specweave.operations import committing  # noqa: PLC0415 - as above
 
     found = store.find_put_away(context.project, request.increment)
     staged = committing.check_if_asked(request, context.project, found)

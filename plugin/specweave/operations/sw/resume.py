@@ -18,7 +18,7 @@ def run(request: ResumeRequest, context: Context) -> StateChangeResult:
         ConflictError: `transition-not-allowed` where it is not paused.
     """
     from specweave.increments import life_cycle, store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations.state_changes import change_state  # noqa: PLC0415
+    from specweave.operations.state_changes import change_state  # noqa: PLC0415 - as above
 
     increment = store.find(context.project, request.increment, paused=True)
     with store.project_lock(context.project):

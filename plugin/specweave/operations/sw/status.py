@@ -91,7 +91,7 @@ def run(request: StatusRequest, context: Context) -> StatusResult:
         InvalidInputError: `cursor-invalid`, `config-invalid`.
     """
     from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import increment_index, increment_summary  # noqa: PLC0415
+    from specweave.operations import increment_index, increment_summary  # noqa: PLC0415 - as above
 
     _ = context.project.config  # what is next depends on it
     if request.increment is not None:
@@ -136,7 +136,7 @@ def _today(entry: "Entry") -> "Entry":
 
 def _of_one(reading: "Reading", context: Context) -> StatusResult:
     from specweave.operations.increment_index import Entry  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations.increment_summary import record_of  # noqa: PLC0415
+    from specweave.operations.increment_summary import record_of  # noqa: PLC0415 - as above
 
     entry = Entry(reading.increment, record_of(reading))
     return StatusResult(

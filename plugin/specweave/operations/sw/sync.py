@@ -57,8 +57,8 @@ def run(request: SyncRequest, context: Context) -> SyncResult:
         ConflictError: `project-locked`.
     """
     from specweave.increments import store  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.operations import synchronization  # noqa: PLC0415
-    from specweave.operations.committing import check_if_asked, commit_if_asked, why_not  # noqa: PLC0415
+    from specweave.operations import synchronization  # noqa: PLC0415 - as above
+    from specweave.operations.committing import check_if_asked, commit_if_asked, why_not  # noqa: PLC0415 - as above
 
     increment = store.find(context.project, request.increment)
     staged = None if request.dry_run else check_if_asked(request, context.project, increment)

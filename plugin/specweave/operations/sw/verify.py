@@ -126,8 +126,8 @@ def run(request: VerifyRequest, context: Context) -> VerifyResult:
         ConflictError: where a commit is asked for, `git-underway` and `merge-conflicts`.
     """
     from specweave.arguments import slash_line  # noqa: PLC0415 - a listing must stay cheap
-    from specweave.increments import evidence, store  # noqa: PLC0415
-    from specweave.operations import committing, verification  # noqa: PLC0415
+    from specweave.increments import evidence, store  # noqa: PLC0415 - as above
+    from specweave.operations import committing, verification  # noqa: PLC0415 - as above
 
     started = context.host.now()
     increment = store.find(context.project, request.increment)

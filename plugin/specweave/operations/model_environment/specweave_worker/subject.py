@@ -151,6 +151,6 @@ def open_subject(request: dict[str, Any]) -> Subject:
         from .onnx_subject import OnnxSubject  # noqa: PLC0415 - each needs libraries the other does without
 
         return OnnxSubject(request)
-    from .sklearn_subject import SklearnSubject  # noqa: PLC0415
+    from .sklearn_subject import SklearnSubject  # noqa: PLC0415 - as above
 
     return SklearnSubject(request)
